@@ -1,0 +1,39 @@
+import { createHash } from "node:crypto";
+import { crc32 } from "node:zlib";
+import { FshError } from "./errors.ts";
+
+/** `crc32`: as in zlib, finds accidents and costs nothing; `sha256`: finds malice, too; `none`: nothing is compared. */
+export const DIGEST_ALGORITHMS = ["crc32", "sha256", "none"] as const;
+export type DigestAlgorithm = typeof DIGEST_ALGORITHMS[number];
+
+/** A digest that grows with the bytes as they move. */
+export interface Digest {
+  readonly algorithm: DigestAlgorithm;
+  update(bytes: Uint8Array): void;
+  /** May be called once, at the end. Empty for `none`. */
+  finish(): Uint8Array;
+}
+
+/** @throws {FshError} UNSUPPORTED for an algorithm that this version does not know */
+export function createDigest(algorithm: string): Digest {
+  if (algorithm === "crc32") {
+    let value = 0;
+    return {
+      algorithm,
+      update(bytes) {
+        value = crc32(bytes, value);
+      },
+      finish() {
+        const bytes = new Uint8Array(4);
+        new DataView(bytes.buffer).setUint32(0, value);
+        return bytes;
+      },
+    };
+  }
+  if (algorithm === "sha256") {
+    const hash = createHash("sha256");
+    return { algorithm, update: (bytes) => void hash.update(bytes), finish: () => new Uint8Array(hash.digest()) };
+  }
+  if (algorithm === "none") return { algorithm, update() {}, finish: () => new Uint8Array(0) };
+  throw new FshError("UNSUPPORTED", { subject: `digest ${algorithm}`, detail: `known: ${DIGEST_ALGORITHMS.join(", ")}` });
+}

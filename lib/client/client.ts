@@ -1,0 +1,139 @@
+import { type Log, silentLog } from "../base/log.ts";
+import { FshError } from "../base/errors.ts";
+import { VERSION } from "../base/version.ts";
+import { get, type GetOptions } from "../commands/get.ts";
+import type { Sum } from "../commands/body.ts";
+import { hash } from "../commands/hash.ts";
+import { list, type Listed } from "../commands/list.ts";
+import { mkdir } from "../commands/mkdir.ts";
+import { move } from "../commands/move.ts";
+import { put, type PutOptions } from "../commands/put.ts";
+import { remove } from "../commands/remove.ts";
+import { type Info, stat } from "../commands/stat.ts";
+import type { Source } from "../commands/body.ts";
+import type { SessionLimits } from "../session/handshake.ts";
+import { Session, type SessionEnd } from "../session/session.ts";
+import { TcpTransport } from "../transport/tcp.ts";
+import type { Transport } from "../transport/transport.ts";
+import type { Entry } from "../wire/field.ts";
+import type { DigestAlgorithm } from "../base/digest.ts";
+
+/** Bytes of a stream that may be under way to this side: four DATA frames. */
+export const DEFAULT_WINDOW = 4 * 1024 * 1024;
+
+export const DEFAULT_LIMITS: SessionLimits = { window: DEFAULT_WINDOW, maxStreams: 64, heartbeat: 30_000, misses: 3 };
+
+/** Milliseconds; 0 switches a deadline off. */
+export const DEFAULT_TIMEOUTS = {
+  connect: 5_000,
+  handshake: 10_000,
+  idle: 600_000,
+  stall: 300_000,
+} as const;
+
+export interface ClientOptions {
+  readonly transport?: Transport;
+  readonly user?: string;
+  readonly log?: Log;
+  readonly limits?: Partial<SessionLimits>;
+  /** Milliseconds. */
+  readonly timeouts?: { readonly connect?: number; readonly handshake?: number; readonly stall?: number };
+  readonly signal?: AbortSignal;
+}
+
+/** A session with a server, from the user's side. */
+export class Client {
+  readonly #session: Session;
+
+  private constructor(session: Session) {
+    this.#session = session;
+  }
+
+  /** @throws {FshError} UNKNOWN_HOST, REFUSED, UNREACHABLE, CONNECT_TIMEOUT, HANDSHAKE_TIMEOUT, BAD_PREFACE, AUTH_FAILED */
+  static async connect(server: { hostname: string; port: number }, options: ClientOptions = {}): Promise<Client> {
+    const { transport = new TcpTransport(), log = silentLog, limits = {}, timeouts = {}, signal } = options;
+    const { hostname, port } = server;
+    const connection = await transport.connect({
+      hostname,
+      port,
+      timeout: timeouts.connect ?? DEFAULT_TIMEOUTS.connect,
+      signal,
+    });
+    const session = new Session(connection, {
+      role: "client",
+      log,
+      limits: { ...DEFAULT_LIMITS, ...limits },
+      handshakeTimeout: timeouts.handshake ?? DEFAULT_TIMEOUTS.handshake,
+      idleTimeout: 0,
+      stallTimeout: timeouts.stall ?? DEFAULT_TIMEOUTS.stall,
+      agent: `fsh/${VERSION}`,
+      user: options.user ?? "",
+    });
+    const interrupt = () => session.abort(new FshError("INTERRUPTED"));
+    signal?.addEventListener("abort", interrupt);
+    try {
+      if (signal?.aborted) interrupt();
+      await session.start();
+    } finally {
+      signal?.removeEventListener("abort", interrupt);
+    }
+    return new Client(session);
+  }
+
+  get session(): Session {
+    return this.#session;
+  }
+
+  get ended(): Promise<SessionEnd> {
+    return this.#session.ended;
+  }
+
+  list(path: string, options: { recursive?: boolean } = {}): AsyncGenerator<readonly Entry[], Listed> {
+    return list(this.#session, path, options);
+  }
+
+  stat(path: string): Promise<Info> {
+    return stat(this.#session, path);
+  }
+
+  get(path: string, options: GetOptions): Promise<Sum & { info: Info }> {
+    return get(this.#session, path, options);
+  }
+
+  put(path: string, source: Source, options: PutOptions): Promise<Sum> {
+    return put(this.#session, path, source, options);
+  }
+
+  mkdir(path: string, options: { parents?: boolean } = {}): Promise<void> {
+    return mkdir(this.#session, path, options);
+  }
+
+  remove(path: string, options: { recursive?: boolean } = {}): Promise<number> {
+    return remove(this.#session, path, options);
+  }
+
+  move(from: string, to: string, options: { noReplace?: boolean } = {}): Promise<void> {
+    return move(this.#session, from, to, options);
+  }
+
+  hash(
+    path: string,
+    options: { offset?: number; length?: number | null; algorithm?: DigestAlgorithm } = {},
+  ): Promise<Sum> {
+    return hash(this.#session, path, options);
+  }
+
+  /** Round trip of one PING, in milliseconds. */
+  ping(): Promise<number> {
+    return this.#session.ping();
+  }
+
+  /** Says goodbye and waits until the server has, too. */
+  close(): Promise<SessionEnd> {
+    return this.#session.close({ limit: 1 });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}

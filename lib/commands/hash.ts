@@ -1,0 +1,42 @@
+import { BufferPool } from "../base/buffer_pool.ts";
+import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
+import { FshError } from "../base/errors.ts";
+import { command, type RequestOpener } from "../session/command.ts";
+import { expect, type Sum } from "./body.ts";
+
+const buffers = new BufferPool(1024 * 1024, 4);
+
+export const hashCommand = command({
+  request: "HASH",
+  writes: false,
+  async serve(stream, { path, offset, length, algorithm }, { storage, guard }) {
+    const digest = createDigest(algorithm);
+    const reader = await storage.openRead(await guard.read(path), { offset, length });
+    const buffer = buffers.take();
+    let size = 0;
+    try {
+      for (let read; (read = await reader.read(buffer)) !== null;) {
+        if (stream.signal.aborted) throw stream.signal.reason;
+        digest.update(buffer.subarray(0, read));
+        size += read;
+      }
+    } finally {
+      reader.close();
+      buffers.give(buffer);
+    }
+    if (size !== Math.min(length ?? Infinity, reader.info.size - offset)) {
+      throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
+    }
+    await stream.send("DIGEST", { algorithm: digest.algorithm, digest: digest.finish(), size }, { fin: true });
+  },
+});
+
+/** The digest of a file, or of a part of it, as the server reads it. */
+export async function hash(
+  session: RequestOpener,
+  path: string,
+  options: { offset?: number; length?: number | null; algorithm?: DigestAlgorithm } = {},
+): Promise<Sum> {
+  const { offset = 0, length = null, algorithm = "sha256" } = options;
+  return (await expect(session.open("HASH", { path, offset, length, algorithm }), "DIGEST")).fields;
+}

@@ -1,0 +1,89 @@
+import { FshError } from "../base/errors.ts";
+import { command, type CommandStream, type RequestOpener } from "../session/command.ts";
+import type { Storage } from "../storage/storage.ts";
+import { walk } from "../storage/walk.ts";
+import type { SafePath } from "../base/virtual_path.ts";
+import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
+
+/** A page is sent once it has this many bytes. */
+const PAGE_BYTES = 32 * 1024;
+
+export const listCommand = command({
+  request: "LIST",
+  writes: false,
+  async serve(stream, { path, recursive }, { storage, guard }) {
+    const folder = await guard.read(path);
+    const pager = new Pager(stream);
+    for await (const { entries, skipped } of recursive ? tree(storage, folder) : storage.list(folder)) {
+      if (stream.signal.aborted) throw stream.signal.reason;
+      pager.skipped += skipped;
+      for (const entry of entries) await pager.add(entry);
+    }
+    await pager.flush();
+    await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });
+  },
+});
+
+/** Pages of everything below a folder, named by their paths relative to it. */
+async function* tree(storage: Storage, folder: SafePath): AsyncIterable<{ entries: Entry[]; skipped: number }> {
+  const cut = folder === "/" ? 1 : folder.length + 1;
+  for await (const { found, skipped } of walk(storage, folder)) {
+    yield { entries: found.map(({ info, path }) => ({ ...info, name: path.slice(cut) })), skipped };
+  }
+}
+
+class Pager {
+  readonly #stream: CommandStream;
+  #page: Entry[] = [];
+  #bytes = 0;
+  count = 0;
+  skipped = 0;
+
+  constructor(stream: CommandStream) {
+    this.#stream = stream;
+  }
+
+  async add(entry: Entry): Promise<void> {
+    this.#page.push(entry);
+    this.#bytes += entryBytes(entry);
+    this.count++;
+    if (this.#bytes >= PAGE_BYTES || this.#page.length === MAX_PAGE) await this.flush();
+  }
+
+  async flush(): Promise<void> {
+    if (this.#page.length === 0) return;
+    const entries = this.#page;
+    this.#page = [];
+    this.#bytes = 0;
+    await this.#stream.send("ENTRIES", { entries });
+  }
+}
+
+/** How a listing ended. */
+export interface Listed {
+  readonly count: number;
+  /** Names left out because they are not Unicode, or folders that could not be read. */
+  readonly skipped: number;
+}
+
+/** Lists a folder page by page, in no order; with `recursive` all below it, named by relative paths. */
+export async function* list(
+  session: RequestOpener,
+  path: string,
+  options: { recursive?: boolean } = {},
+): AsyncGenerator<readonly Entry[], Listed> {
+  const stream = session.open("LIST", { path, recursive: options.recursive ? 1 : 0 });
+  let finished = false;
+  try {
+    for (;;) {
+      const message = await stream.next();
+      if (message.name === "ENTRIES") yield message.fields.entries;
+      else if (message.name === "DONE") {
+        finished = true;
+        return message.fields;
+      } else throw new FshError("UNEXPECTED_FRAME", { subject: message.name });
+    }
+  } finally {
+    if (!finished) stream.cancel(new FshError("CANCELLED"));
+  }
+}

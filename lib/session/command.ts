@@ -1,0 +1,72 @@
+import type { Log } from "../base/log.ts";
+import type { SafePath } from "../base/virtual_path.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { FrameFields, FrameName, RequestName } from "../wire/frames.ts";
+import type { Message } from "../wire/codec.ts";
+
+/**
+ * Takes the bytes of DATA frames. With a promise as its answer it is busy until that resolves and is not called before;
+ * the chunk is only good until the call returns.
+ */
+export type Sink = (chunk: Uint8Array) => Promise<void> | void;
+
+/** One request and its answer, as commands see it on either side. */
+export interface CommandStream {
+  /** Aborted when the other side gave the stream up or the session ended. */
+  readonly signal: AbortSignal;
+  /** Largest payload that a DATA frame should have now, in bytes. */
+  readonly chunkSize: number;
+  /** Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. */
+  send<N extends FrameName>(name: N, fields: FrameFields<N>, options?: { fin?: boolean }): Promise<void>;
+  /** Sends a DATA frame in place: HEADER_BYTES of room and then the payload. The buffer is free once it resolves. */
+  sendData(frame: Uint8Array): Promise<void>;
+  /** The next frame that is not DATA. Rejects with the peer's ERROR, or why the session ended. */
+  next(): Promise<Message>;
+  /** As `next`, handing all DATA before it to the sink. */
+  drain(sink: Sink): Promise<Message>;
+  /** Gives the stream up. */
+  cancel(reason: Error): void;
+}
+
+/** What a client half needs: a session that opens streams. */
+export interface RequestOpener {
+  open<N extends RequestName>(name: N, fields: FrameFields<N>, options?: { fin?: boolean }): CommandStream;
+}
+
+/** The only maker of SafePaths for requests: checks the path itself and whether this user may do this to it. */
+export interface PathGuard {
+  read(path: string): Promise<SafePath>;
+  write(path: string): Promise<SafePath>;
+}
+
+/** What a server half works with. */
+export interface CommandContext {
+  readonly storage: Storage;
+  readonly guard: PathGuard;
+  readonly log: Log;
+}
+
+/** The server half of a command. */
+export interface ServerCommand<N extends RequestName = RequestName> {
+  readonly request: N;
+  /** Whether it changes anything; such commands are refused on a read-only server. */
+  readonly writes: boolean;
+  /** Answers one request. What it throws goes to the client as an ERROR. */
+  serve(stream: CommandStream, fields: FrameFields<N>, context: CommandContext): Promise<void>;
+}
+
+/** A command for the dispatch table, its request's type forgotten. */
+export interface AnyCommand {
+  readonly request: RequestName;
+  readonly writes: boolean;
+  serve(stream: CommandStream, fields: unknown, context: CommandContext): Promise<void>;
+}
+
+/** Declares a server half. */
+export function command<N extends RequestName>(definition: ServerCommand<N>): AnyCommand {
+  // The dispatcher looks the command up by the name of the request whose fields it passes.
+  return {
+    ...definition,
+    serve: (stream, fields, context) => definition.serve(stream, fields as FrameFields<N>, context),
+  };
+}

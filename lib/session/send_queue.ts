@@ -1,0 +1,127 @@
+import { FshError } from "../base/errors.ts";
+
+/** Control frames that may wait at once, in bytes; a peer that causes more without reading the answers is refused. */
+const MAX_CONTROL = 64 * 1024;
+/** Frames are gathered into one write up to this many bytes. */
+const GATHER = 64 * 1024;
+
+interface Waiting {
+  readonly bytes: Uint8Array;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What to write next: one buffer, and whose frames are in it. */
+export interface Batch {
+  readonly bytes: Uint8Array;
+  written(): void;
+  failed(error: Error): void;
+}
+
+/**
+ * Frames on their way to the connection. Control frames overtake all others; streams take turns, a frame each, and
+ * keep their own order. Small frames are gathered so that many cost one write; a large one is written where it stands.
+ * It holds no more than its callers wait for: every stream frame has somebody awaiting it.
+ */
+export class SendQueue {
+  readonly #streams = new Map<number, Waiting[]>();
+  readonly #gathered = new Uint8Array(GATHER);
+  #control: Uint8Array[] = [];
+  #controlBytes = 0;
+  #failure: Error | null = null;
+  #wake: (() => void) | null = null;
+
+  get empty(): boolean {
+    return this.#control.length === 0 && this.#streams.size === 0;
+  }
+
+  /** @throws {FshError} FLOOD when too many wait already */
+  pushControl(bytes: Uint8Array): void {
+    if (this.#failure) return;
+    if (this.#controlBytes + bytes.length > MAX_CONTROL) throw new FshError("FLOOD");
+    this.#control.push(bytes);
+    this.#controlBytes += bytes.length;
+    this.wake();
+  }
+
+  /** Resolves when the frame has been handed to the system; until then `bytes` must stay as they are. */
+  push(stream: number, bytes: Uint8Array): Promise<void> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      const waiting = { bytes, resolve, reject };
+      const queue = this.#streams.get(stream);
+      if (queue) queue.push(waiting);
+      else this.#streams.set(stream, [waiting]);
+      this.wake();
+    });
+  }
+
+  /** Takes back what a stream has not sent yet. */
+  drop(stream: number, error: Error): void {
+    const queue = this.#streams.get(stream);
+    this.#streams.delete(stream);
+    for (const waiting of queue ?? []) waiting.reject(error);
+  }
+
+  /** Nothing more will be sent. */
+  fail(error: Error): void {
+    if (this.#failure) return;
+    this.#failure = error;
+    this.#control = [];
+    this.#controlBytes = 0;
+    for (const stream of [...this.#streams.keys()]) this.drop(stream, error);
+    this.wake();
+  }
+
+  /** Resolves when there is something to take, or the queue has failed. */
+  async ready(): Promise<void> {
+    if (!this.empty || this.#failure) return;
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+
+  /** What to write next, or null. */
+  take(): Batch | null {
+    const frames: Uint8Array[] = this.#control;
+    const owners: Waiting[] = [];
+    let bytes = this.#controlBytes;
+    this.#control = [];
+    this.#controlBytes = 0;
+    for (const [stream, queue] of this.#streams) {
+      const next = queue[0] as Waiting;
+      if (frames.length > 0 && bytes + next.bytes.length > GATHER) break;
+      queue.shift();
+      // Deleted and set again, a stream goes to the end of the Map's order: taking turns.
+      this.#streams.delete(stream);
+      if (queue.length > 0) this.#streams.set(stream, queue);
+      frames.push(next.bytes);
+      owners.push(next);
+      bytes += next.bytes.length;
+      if (bytes >= GATHER) break;
+    }
+    const first = frames[0];
+    if (first === undefined) return null;
+    return {
+      bytes: frames.length === 1 ? first : this.#gather(frames, bytes),
+      written: () => owners.forEach((owner) => owner.resolve()),
+      failed: (error) => owners.forEach((owner) => owner.reject(error)),
+    };
+  }
+
+  #gather(frames: Uint8Array[], bytes: number): Uint8Array {
+    const into = bytes <= GATHER ? this.#gathered : new Uint8Array(bytes);
+    let at = 0;
+    for (const frame of frames) {
+      into.set(frame, at);
+      at += frame.length;
+    }
+    return into.subarray(0, bytes);
+  }
+
+  /** Makes `ready` resolve although there is nothing to take. */
+  wake(): void {
+    this.#wake?.();
+    this.#wake = null;
+  }
+}

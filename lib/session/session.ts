@@ -1,0 +1,593 @@
+import { clipUtf8 } from "../base/bytes.ts";
+import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
+import { errorName, FshError, toFshError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { type Connection, writeAll } from "../transport/transport.ts";
+import { checkHeader, decodeMessage, encodeMessage, type Message, type MessageOf, type RawFrame } from "../wire/codec.ts";
+import {
+  type FrameFields,
+  type FrameName,
+  frameRow,
+  MAX_DATA,
+  type Phase,
+  type RequestName,
+  type Role,
+} from "../wire/frames.ts";
+import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
+import { Splitter } from "../wire/splitter.ts";
+import type { RequestOpener } from "./command.ts";
+import { Handshake, type HandshakeOptions, type HandshakeStep, type Terms } from "./handshake.ts";
+import { Heartbeat } from "./heartbeat.ts";
+import { SendQueue } from "./send_queue.ts";
+import { Stream, type StreamHost } from "./stream.ts";
+
+/** A write that had to wait this long, in milliseconds, and then went on, shows that the peer takes data. */
+const WAITED = 5;
+/** A DATA frame should not keep a PING waiting longer than this, in milliseconds, whatever the link. */
+const FRAME_TIME = 100;
+const MIN_CHUNK = 16 * 1024;
+/** How long the last words may take to reach the peer, in milliseconds. */
+const FAREWELL = 2000;
+
+export interface SessionOptions extends HandshakeOptions {
+  readonly role: Role;
+  readonly log: Log;
+  readonly clock?: Clock;
+  /** Milliseconds from the connection to READY. */
+  readonly handshakeTimeout: number;
+  /** Milliseconds without a single frame from the peer before an unused session is closed; 0: never. */
+  readonly idleTimeout: number;
+  /** Milliseconds that a transfer may wait for the peer to move a byte; 0: for ever. */
+  readonly stallTimeout: number;
+  /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
+  readonly serve?: (stream: Stream, request: Message) => Promise<void>;
+}
+
+/** How a session ended: told apart in logs and errors. */
+export interface SessionEnd {
+  /** `graceful`: said and done; `abrupt`: reset or cut; `timed-out`: no answer; `breach`: somebody broke the protocol. */
+  readonly how: "graceful" | "abrupt" | "timed-out" | "breach";
+  readonly error: FshError | null;
+}
+
+/**
+ * One conversation over one connection: preface, phases, streams, heartbeat, farewell. The same engine serves both
+ * ends; what a request means is known only to `serve`. This is the only reader and the only writer of its connection.
+ */
+export class Session implements RequestOpener {
+  readonly ended: Promise<SessionEnd>;
+  /** Bytes that went over the connection each way, headers included. */
+  received = 0;
+  sent = 0;
+
+  readonly #connection: Connection;
+  readonly #options: SessionOptions;
+  readonly #clock: Clock;
+  readonly #queue = new SendQueue();
+  readonly #splitter: Splitter;
+  readonly #handshake: Handshake;
+  readonly #streams = new Map<number, Stream>();
+  readonly #host: StreamHost;
+  readonly #trace: boolean;
+  #log: Log;
+  #phase: Phase = "hello";
+  #terms: Terms | null = null;
+  #heartbeat: Heartbeat | null = null;
+  #ready = Promise.withResolvers<void>();
+  #end = Promise.withResolvers<SessionEnd>();
+  #closing: Promise<SessionEnd> | null = null;
+  #lastStream = -1;
+  /** The session can't go on; what still comes in is not looked at. */
+  #failed = false;
+  /** What the session ends with once the last words are out; null while it runs. */
+  #farewell: SessionEnd | null = null;
+  #whyEnded = new FshError("CONNECTION_LOST");
+  #lastFrame: number;
+  #cancelWatch: (() => void) | null = null;
+  #cancelFarewell: (() => void) | null = null;
+  #chunk = MAX_DATA;
+  #idleWaiters: (() => void)[] = [];
+
+  constructor(connection: Connection, options: SessionOptions) {
+    this.#connection = connection;
+    this.#options = options;
+    this.#clock = options.clock ?? systemClock;
+    this.#log = options.log;
+    this.#trace = options.log.enabled("trace");
+    this.#lastFrame = this.#clock.now();
+    this.ended = this.#end.promise;
+    // Nobody need wait for it.
+    this.#ready.promise.catch(() => {});
+    const peer: Role = options.role === "client" ? "server" : "client";
+    this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
+    this.#handshake = new Handshake(options.role, options);
+    this.#host = this.#streamHost();
+  }
+
+  /**
+   * Starts the session and resolves when it is ready.
+   *
+   * @throws {FshError} HANDSHAKE_TIMEOUT, AUTH_FAILED, BAD_PREFACE, or why the session ended
+   */
+  async start(): Promise<void> {
+    this.#writeLoop().catch((error) => this.#fail(error));
+    this.#readLoop().catch((error) => this.#fail(error));
+    const { handshakeTimeout } = this.#options;
+    try {
+      await withDeadline(
+        this.#ready.promise,
+        handshakeTimeout,
+        () =>
+          new FshError("HANDSHAKE_TIMEOUT", { subject: this.remote, detail: `within ${handshakeTimeout / 1000} s` }),
+      );
+    } catch (error) {
+      this.#fail(error);
+      throw error;
+    }
+  }
+
+  /** `address:port` of the peer. */
+  get remote(): string {
+    return this.#connection.remote;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** What the peers agreed on; null before. */
+  get terms(): Terms | null {
+    return this.#terms;
+  }
+
+  /** Name of the session, as the server's log has it, and of the user; empty before READY. */
+  get identity(): { readonly session: string; readonly user: string } {
+    return this.#handshake.identity;
+  }
+
+  get openStreams(): number {
+    return this.#streams.size;
+  }
+
+  /** Opens a stream with its request. */
+  open<N extends RequestName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Stream {
+    this.#lastStream += 2;
+    const stream = this.#newStream(this.#lastStream);
+    if (this.#phase !== "ready") {
+      stream.sever(this.#phase === "closed" ? this.#whyEnded : new FshError("GOING_AWAY", { subject: this.remote }));
+      return stream;
+    }
+    this.#streams.set(stream.id, stream);
+    const { fin = frameRow(name).fin === true } = options;
+    // A failure is told to whoever takes the answer.
+    stream.send(name, fields, { fin }).catch(() => {});
+    return stream;
+  }
+
+  /** Round trip of one PING, in milliseconds. Rejects with why the session ended. */
+  ping(): Promise<number> {
+    const lost = this.ended.then((end) => {
+      throw end.error ?? new FshError("CONNECTION_LOST", { subject: this.remote });
+    });
+    if (!this.#heartbeat) return lost;
+    return Promise.race([this.#heartbeat.ping(), lost]);
+  }
+
+  /**
+   * Ends in order: no new streams, open ones finish, all is flushed, FIN. `limit` milliseconds at most, then the rest is
+   * told GOING_AWAY. `error`: why, for the peer.
+   */
+  close(options: { limit?: number; error?: FshError } = {}): Promise<SessionEnd> {
+    this.#closing ??= this.#close(options);
+    return this.#closing;
+  }
+
+  async #close(options: { limit?: number; error?: FshError }): Promise<SessionEnd> {
+    if (this.#phase === "closed") return await this.ended;
+    const { limit = 0, error } = options;
+    const ready = this.#phase === "ready" || this.#phase === "draining";
+    this.#say("GOAWAY", 0, { code: error?.code ?? 0, message: clipUtf8(error?.message ?? "", 1024) });
+    if (ready) {
+      this.#phase = "draining";
+      const idle = new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+      if (this.#streams.size > 0) {
+        await withDeadline(Promise.race([idle, this.ended]), limit, () => new FshError("GOING_AWAY")).catch(() => {});
+      }
+      for (const stream of [...this.#streams.values()]) stream.fail(new FshError("GOING_AWAY", { subject: this.remote }));
+    }
+    this.#bow(error ?? null);
+    return await this.ended;
+  }
+
+  /** Ends at once, with a reset where the platform can send one. */
+  abort(error: FshError): void {
+    this.#finish({ how: "abrupt", error }, true);
+  }
+
+  // Reading.
+
+  async #readLoop(): Promise<void> {
+    const preface = await this.#readPreface();
+    if (!preface) return;
+    if (this.#options.role === "server") this.#sendRaw(PREFACE);
+    for (;;) {
+      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
+      if (this.#failed) return await this.#discard();
+      if (this.#streams.size === 0) this.#splitter.relax();
+      const read = await this.#connection.read(this.#splitter.space());
+      if (read === null) return this.#peerClosed();
+      this.received += read;
+      this.#lastFrame = this.#clock.now();
+      this.#heartbeat?.heard();
+      this.#splitter.filled(read);
+    }
+  }
+
+  /** The peer's first bytes; false where they are not FSH/1. What is behind them stays for the splitter. */
+  async #readPreface(): Promise<boolean> {
+    const first = new Uint8Array(PREFACE.length);
+    let have = 0;
+    try {
+      while (!checkPreface(first.subarray(0, have))) {
+        const read = await this.#connection.read(first.subarray(have));
+        if (read === null) {
+          throw new FshError("CONNECTION_LOST", { subject: this.remote, detail: "before it said a word" });
+        }
+        this.received += read;
+        have += read;
+      }
+      return true;
+    } catch (error) {
+      if (this.#options.role === "server" && toFshError(error).error === "BAD_PREFACE") {
+        this.#sendRaw(strayAnswer(first));
+      }
+      this.#fail(toFshError(error).about(this.remote));
+      await this.#discard();
+      return false;
+    }
+  }
+
+  /** Reads on for a moment without looking, so that our last words are not lost to a reset. */
+  async #discard(): Promise<void> {
+    const waste = new Uint8Array(16 * 1024);
+    try {
+      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null);
+    } catch {
+      // Gone is what we wait for.
+    }
+    this.#finish(this.#farewell ?? this.#endOf(this.#whyEnded), false);
+  }
+
+  #peerClosed(): void {
+    if (this.#splitter.pending > 0) {
+      return this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote, detail: "in the middle of a frame" }));
+    }
+    if (this.#phase === "draining" && this.#streams.size === 0) {
+      return this.#finish(this.#farewell ?? { how: "graceful", error: null }, false);
+    }
+    this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
+  }
+
+  #receive(frame: RawFrame): void {
+    if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
+    try {
+      if (frame.name === "DATA") return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload);
+      this.#dispatch(decodeMessage(frame), frame.payload.length);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #dispatch(message: Message, length: number): void {
+    switch (message.name) {
+      case "HELLO":
+      case "AUTH":
+      case "CHALLENGE":
+      case "READY":
+        return this.#shakeHands(message);
+      case "PING":
+        return this.#say("PONG", 0, message.fields);
+      case "PONG":
+        return this.#heartbeat?.pong(message.fields.nonce);
+      case "GOAWAY":
+        return this.#peerLeaves(message);
+      case "ERROR":
+        return this.#peerFailed(message);
+      case "WINDOW":
+        return this.#streamOf("WINDOW", message.stream)?.receiveCredit(message.fields.credit);
+      case "CANCEL": {
+        const error = new FshError(errorName(message.fields.code), { remote: true });
+        return this.#streamOf("CANCEL", message.stream)?.receiveError(error);
+      }
+      default:
+        if (frameRow(message.name).on === "opens") return this.#request(message);
+        return this.#streamOf(message.name, message.stream)?.receiveMessage(message, length);
+    }
+  }
+
+  /** The stream a frame is for; undefined for one that is over, whose late frames are of no interest. */
+  #streamOf(name: FrameName, id: number): Stream | undefined {
+    const stream = this.#streams.get(id);
+    if (!stream && id > this.#lastStream) throw new FshError("BAD_STREAM", { subject: name, detail: String(id) });
+    return stream;
+  }
+
+  #request(message: Message): void {
+    if (message.stream <= this.#lastStream || message.stream % 2 === 0) {
+      throw new FshError("BAD_STREAM", { subject: message.name, detail: String(message.stream) });
+    }
+    if (frameRow(message.name).fin && !message.fin) {
+      throw new FshError("BAD_HEADER", { subject: message.name, detail: "it is the stream's last frame and must say so" });
+    }
+    this.#lastStream = message.stream;
+    const stream = this.#newStream(message.stream, message.fin);
+    this.#streams.set(stream.id, stream);
+    const { serve, limits } = this.#options;
+    if (!serve) return stream.fail(new FshError("UNSUPPORTED", { subject: message.name }));
+    if (this.#phase === "draining") return stream.fail(new FshError("GOING_AWAY"));
+    if (this.#streams.size > limits.maxStreams) {
+      return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
+    }
+    serve(stream, message).then(() => stream.conclude(), (error) => {
+      const failure = toFshError(error);
+      if (failure.error === "INTERNAL") {
+        this.#log.error("a command failed", { command: message.name, error: String(failure.cause ?? failure) });
+      }
+      stream.fail(failure);
+    });
+  }
+
+  #peerLeaves(message: MessageOf<"GOAWAY">): void {
+    const { code, message: text } = message.fields;
+    this.#log.debug("the peer goes away", { code, text });
+    if (this.#phase === "hello" || this.#phase === "auth") {
+      return this.#fail(new FshError(code === 0 ? "GOING_AWAY" : errorName(code), { subject: this.remote }));
+    }
+    this.#phase = "draining";
+    if (this.#streams.size === 0) this.#bow(null);
+  }
+
+  #peerFailed(message: MessageOf<"ERROR">): void {
+    const { code, subject, detail } = message.fields;
+    const error = new FshError(errorName(code), {
+      subject: subject || undefined,
+      detail: detail || undefined,
+      remote: true,
+    });
+    if (message.stream === 0) {
+      this.#failed = true;
+      return this.#finish(this.#endOf(error.about(this.remote)), false);
+    }
+    this.#streamOf("ERROR", message.stream)?.receiveError(error);
+  }
+
+  // The handshake.
+
+  #shakeHands(message: MessageOf<"HELLO" | "AUTH" | "CHALLENGE" | "READY">): void {
+    if (message.name === "HELLO") this.#phase = "auth";
+    const step = this.#handshake.receive(message);
+    // What is known at once takes effect at once: the next frame may be in the buffer already.
+    if (!(step instanceof Promise)) return this.#advance(step);
+    step.then((step) => this.#advance(step)).catch((error) => this.#fail(error));
+  }
+
+  #advance(step: HandshakeStep): void {
+    if (this.#phase === "closed" || this.#failed) return;
+    if (step.terms) {
+      this.#terms = step.terms;
+      this.#chunk = Math.min(this.#chunk, step.terms.maxData);
+    }
+    for (const encoded of step.send) this.#sendRaw(encoded);
+    if (step.ready) this.#becomeReady();
+  }
+
+  #becomeReady(): void {
+    const terms = this.#terms;
+    if (!terms) throw new FshError("INTERNAL", { detail: "ready without terms" });
+    this.#phase = "ready";
+    const { session, user } = this.identity;
+    this.#log = this.#log.with({ session, user: user || undefined });
+    this.#heartbeat = new Heartbeat({
+      clock: this.#clock,
+      interval: terms.heartbeat,
+      misses: terms.misses,
+      send: (nonce) => this.#say("PING", 0, { nonce }),
+      dead: (silence) => {
+        const detail = `nothing heard for ${(silence / 1000).toFixed(1)} s, ${terms.misses} heartbeats unanswered`;
+        this.#finish(this.#endOf(new FshError("PEER_TIMEOUT", { subject: this.remote, detail })), true);
+      },
+    });
+    this.#watch();
+    this.#ready.resolve();
+  }
+
+  /** Looks now and then for transfers that stall and for a session that nobody uses. */
+  #watch(): void {
+    const { stallTimeout, idleTimeout } = this.#options;
+    const shortest = Math.min(stallTimeout || Infinity, idleTimeout || Infinity);
+    if (shortest === Infinity) return;
+    this.#cancelWatch = this.#clock.after(Math.max(shortest / 4, 10), () => {
+      const now = this.#clock.now();
+      for (const stream of [...this.#streams.values()]) {
+        if (stallTimeout > 0 && stream.waiting(now) > stallTimeout) {
+          this.#log.warn("transfer stalled", { stream: stream.id, seconds: stallTimeout / 1000 });
+          stream.fail(new FshError("STALLED", { detail: `no byte moved for ${stallTimeout / 1000} s` }));
+        }
+      }
+      if (idleTimeout > 0 && this.#streams.size === 0 && now - this.#lastFrame > idleTimeout) {
+        this.close({ error: new FshError("IDLE_TIMEOUT", { detail: `for ${idleTimeout / 1000} s` }) });
+      } else this.#watch();
+    });
+  }
+
+  // Writing.
+
+  async #writeLoop(): Promise<void> {
+    if (this.#options.role === "client") {
+      this.#sendRaw(PREFACE);
+      this.#sendRaw(this.#handshake.hello());
+    }
+    for (;;) {
+      const batch = this.#queue.take();
+      if (batch === null) {
+        if (this.#farewell) return await this.#connection.closeWrite();
+        if (this.#phase === "closed") return;
+        await this.#queue.ready();
+        continue;
+      }
+      const begun = this.#clock.now();
+      let last = begun;
+      try {
+        await writeAll(this.#connection, batch.bytes, (bytes) => {
+          this.sent += bytes;
+          const now = this.#clock.now();
+          if (now - last > WAITED) this.#heartbeat?.heard();
+          last = now;
+        });
+      } catch (error) {
+        batch.failed(toFshError(error));
+        throw error;
+      }
+      this.#adapt(batch.bytes.length, last - begun);
+      batch.written();
+    }
+  }
+
+  /** Sizes DATA frames so that one takes no longer than FRAME_TIME to hand over. */
+  #adapt(bytes: number, ms: number): void {
+    if (bytes < MIN_CHUNK) return;
+    const largest = this.#terms?.maxData ?? MAX_DATA;
+    if (ms > FRAME_TIME) this.#chunk = Math.max(MIN_CHUNK, Math.min(this.#chunk, bytes) >> 1);
+    else if (ms < FRAME_TIME / 4 && this.#chunk < largest) this.#chunk = Math.min(largest, this.#chunk << 1);
+  }
+
+  #sendRaw(bytes: Uint8Array): void {
+    this.#queue.pushControl(bytes);
+  }
+
+  /** Sends a frame ahead of all data. A flood that can't be answered ends the session. */
+  #say<N extends FrameName>(name: N, stream: number, fields: FrameFields<N>): void {
+    this.#urge(name, encodeMessage(name, stream, fields));
+  }
+
+  #urge(name: FrameName, bytes: Uint8Array): void {
+    if (this.#phase === "closed" || this.#failed) return;
+    if (this.#trace) this.#traceFrame("sent", name, 0, bytes.length);
+    try {
+      this.#queue.pushControl(bytes);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #traceFrame(direction: "sent" | "received", frame: FrameName, stream: number, bytes: number): void {
+    this.#log.trace(direction, { frame, stream, bytes, remote: this.remote });
+  }
+
+  // Streams.
+
+  #newStream(id: number, remoteFin = false): Stream {
+    return new Stream(this.#host, {
+      id,
+      sendWindow: this.#terms?.sendWindow ?? 0,
+      receiveWindow: this.#options.limits.window,
+      waitsForPeer: this.#options.role === "server",
+      remoteFin,
+    });
+  }
+
+  #streamHost(): StreamHost {
+    const chunkSize = () => this.#chunk;
+    return {
+      transmit: (stream, name, bytes) => {
+        if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length);
+        return this.#queue.push(stream, bytes);
+      },
+      retract: (stream, error) => this.#queue.drop(stream, error),
+      urge: (name, bytes) => this.#urge(name, bytes),
+      over: (stream) => {
+        this.#streams.delete(stream.id);
+        if (this.#streams.size > 0) return;
+        for (const resolve of this.#idleWaiters.splice(0)) resolve();
+        if (this.#phase === "draining" && this.#closing === null) this.#bow(null);
+      },
+      breach: (error) => this.#fail(error),
+      now: () => this.#clock.now(),
+      get chunkSize() {
+        return chunkSize();
+      },
+    };
+  }
+
+  // Ending.
+
+  #endOf(error: FshError): SessionEnd {
+    switch (error.error) {
+      case "GOING_AWAY":
+      case "IDLE_TIMEOUT":
+        return { how: "graceful", error };
+      case "PEER_TIMEOUT":
+      case "HANDSHAKE_TIMEOUT":
+      case "STALLED":
+        return { how: "timed-out", error };
+      case "CONNECTION_LOST":
+      case "CONNECTION_RESET":
+      case "INTERRUPTED":
+        return { how: "abrupt", error };
+      default:
+        return { how: "breach", error };
+    }
+  }
+
+  /** All is said: flush, FIN, and wait a little for the peer's FIN. */
+  #bow(error: FshError | null): void {
+    if (this.#farewell || this.#phase === "closed") return;
+    const end: SessionEnd = error ? this.#endOf(error) : { how: "graceful", error: null };
+    this.#whyEnded = error ?? new FshError("GOING_AWAY", { subject: this.remote });
+    this.#farewell = end;
+    this.#queue.wake();
+    this.#cancelFarewell = this.#clock.after(FAREWELL, () => this.#finish(end, false));
+  }
+
+  /** The session can't go on. The peer is told why, unless it is the connection that failed. */
+  #fail(thrown: unknown): void {
+    if (this.#failed || this.#phase === "closed") return;
+    const error = toFshError(thrown);
+    const end = this.#endOf(error);
+    if (this.#farewell && end.how === "abrupt") return this.#finish(this.#farewell, false);
+    this.#whyEnded = error;
+    if (end.how === "abrupt") return this.#finish(end, false);
+    const fields = {
+      code: error.code,
+      subject: clipUtf8(error.subject ?? "", 4096),
+      detail: clipUtf8(error.detail ?? "", 1024),
+    };
+    if (error.error !== "BAD_PREFACE" && error.error !== "BAD_VERSION") {
+      try {
+        this.#queue.pushControl(encodeMessage("ERROR", 0, fields));
+      } catch {
+        // A flooded queue has no room for it.
+      }
+    }
+    this.#failed = true;
+    for (const stream of [...this.#streams.values()]) stream.sever(error);
+    this.#ready.reject(error);
+    this.#bow(error);
+  }
+
+  #finish(end: SessionEnd, abort: boolean): void {
+    if (this.#phase === "closed") return;
+    this.#phase = "closed";
+    this.#heartbeat?.stop();
+    this.#cancelWatch?.();
+    this.#cancelFarewell?.();
+    const error = end.error ?? new FshError("CONNECTION_LOST", { subject: this.remote });
+    this.#whyEnded = error;
+    for (const stream of [...this.#streams.values()]) stream.sever(error);
+    this.#queue.fail(error);
+    this.#ready.reject(error);
+    if (abort) this.#connection.abort();
+    else this.#connection.close();
+    this.#end.resolve(end);
+  }
+}

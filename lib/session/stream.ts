@@ -1,0 +1,319 @@
+import { clipUtf8 } from "../base/bytes.ts";
+import { FshError, toFshError } from "../base/errors.ts";
+import { encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
+import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
+import type { CommandStream, Sink } from "./command.ts";
+
+/** Unmetered frames that a peer may send ahead of the command that takes them. */
+const MAX_WAITING = 16;
+/** Small chunks that have to wait are put together up to this many bytes, so that tiny frames cost no more than others. */
+const MERGE = 64 * 1024;
+
+/** What a stream needs of its session. */
+export interface StreamHost {
+  /** Queues a frame behind the stream's earlier ones; resolves once it was written. */
+  transmit(stream: number, name: FrameName, bytes: Uint8Array): Promise<void>;
+  /** Takes back queued frames of the stream. */
+  retract(stream: number, error: Error): void;
+  /** Sends a frame ahead of all data. */
+  urge(name: FrameName, bytes: Uint8Array): void;
+  /** Called once, when the stream is over for both sides. */
+  over(stream: Stream): void;
+  /** A breach of the protocol by the peer: ends the session. */
+  breach(error: FshError): void;
+  now(): number;
+  readonly chunkSize: number;
+}
+
+export interface StreamOptions {
+  readonly id: number;
+  /** Bytes that this side may send before the peer grants more. */
+  readonly sendWindow: number;
+  /** Bytes that the peer may send before this side grants more. */
+  readonly receiveWindow: number;
+  /** Whether waiting for the peer's next message counts as a stall: on a server it does, as the client only has to send. */
+  readonly waitsForPeer: boolean;
+  /** Whether the peer's first frame was its last. */
+  readonly remoteFin?: boolean;
+}
+
+/** Bytes that wait, with room for more behind them. */
+interface Chunk {
+  bytes: Uint8Array;
+  length: number;
+}
+
+/** A frame that waits to be taken. */
+interface Arrived {
+  readonly message: Message;
+  /** Bytes that it took from the window. */
+  readonly metered: number;
+}
+
+/** One request and its answer: an ordered flow of frames each way, with a window each way. */
+export class Stream implements CommandStream {
+  readonly id: number;
+  readonly #host: StreamHost;
+  readonly #options: StreamOptions;
+  readonly #abort = new AbortController();
+
+  #credit: number;
+  #creditWaiter: { bytes: number; resolve: () => void; reject: (error: Error) => void } | null = null;
+  #allowance: number;
+  #consumed = 0;
+
+  readonly #arrived: (Arrived | Chunk)[] = [];
+  #unmetered = 0;
+  #sink: Sink | null = null;
+  #sinkBusy = false;
+  #taker: { resolve: (message: Message) => void; reject: (error: Error) => void } | null = null;
+
+  #localFin = false;
+  #remoteFin = false;
+  #failure: Error | null = null;
+  #waitingSince: number | null = null;
+
+  constructor(host: StreamHost, options: StreamOptions) {
+    this.id = options.id;
+    this.#host = host;
+    this.#options = options;
+    this.#credit = options.sendWindow;
+    this.#allowance = options.receiveWindow;
+    this.#remoteFin = options.remoteFin ?? false;
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
+  get chunkSize(): number {
+    return Math.min(this.#host.chunkSize, this.#options.sendWindow);
+  }
+
+  /** Milliseconds that the command has been waiting for the peer to move data. */
+  waiting(now: number): number {
+    return this.#waitingSince === null ? 0 : now - this.#waitingSince;
+  }
+
+  async send<N extends FrameName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Promise<void> {
+    const { fin = false } = options;
+    await this.#transmit(name, encodeMessage(name, this.id, fields, fin), fin);
+  }
+
+  async sendData(frame: Uint8Array): Promise<void> {
+    sealFrame(frame, "DATA", this.id);
+    await this.#transmit("DATA", frame, false);
+  }
+
+  async #transmit(name: FrameName, bytes: Uint8Array, fin: boolean): Promise<void> {
+    if (this.#failure) throw this.#failure;
+    if (frameRow(name).metered) await this.#spend(bytes.length - HEADER_BYTES);
+    if (fin) this.#localFin = true;
+    await this.#host.transmit(this.id, name, bytes);
+    if (fin) this.#closeIfDone();
+  }
+
+  /** Takes credit, waiting for the peer to grant it. */
+  async #spend(bytes: number): Promise<void> {
+    if (this.#credit < bytes) {
+      this.#waitingSince = this.#host.now();
+      await new Promise<void>((resolve, reject) => {
+        this.#creditWaiter = { bytes, resolve, reject };
+      });
+      this.#waitingSince = null;
+    }
+    this.#credit -= bytes;
+  }
+
+  next(): Promise<Message> {
+    return this.#take(null);
+  }
+
+  drain(sink: Sink): Promise<Message> {
+    return this.#take(sink);
+  }
+
+  #take(sink: Sink | null): Promise<Message> {
+    if (this.#failure) return Promise.reject(this.#failure);
+    return new Promise((resolve, reject) => {
+      this.#taker = { resolve, reject };
+      this.#sink = sink;
+      if (sink !== null || this.#options.waitsForPeer) this.#waitingSince = this.#host.now();
+      this.#pump();
+    });
+  }
+
+  cancel(reason: Error): void {
+    if (this.#over) return;
+    const code = toFshError(reason).code;
+    this.#finish(reason);
+    this.#host.urge("CANCEL", encodeMessage("CANCEL", this.id, { code }));
+  }
+
+  /** The command failed on this side: tells the peer why. */
+  fail(error: FshError): void {
+    if (this.#over) return;
+    this.#finish(error);
+    const fields = { code: error.code, subject: clipUtf8(error.subject ?? "", 4096), detail: clipUtf8(error.detail ?? "", 1024) };
+    this.#host.transmit(this.id, "ERROR", encodeMessage("ERROR", this.id, fields)).catch(() => {});
+  }
+
+  /** The command has given its whole answer; what the peer may still send is of no interest. */
+  conclude(): void {
+    if (!this.#over) this.#finish(new FshError("CANCELLED"));
+  }
+
+  // What follows is called by the session with what came in.
+
+  receiveData(payload: Uint8Array): void {
+    if (!this.#admit("DATA", payload.length) || payload.length === 0) return;
+    if (this.#arrived.length === 0 && this.#sink !== null && !this.#sinkBusy) return this.#feed(payload);
+    const last = this.#arrived.at(-1);
+    if (last && "bytes" in last && last.length + payload.length <= last.bytes.length) {
+      last.bytes.set(payload, last.length);
+      last.length += payload.length;
+    } else {
+      const bytes = payload.length < MERGE / 4 ? new Uint8Array(MERGE) : new Uint8Array(payload.length);
+      bytes.set(payload);
+      this.#arrived.push({ bytes, length: payload.length });
+    }
+    this.#pump();
+  }
+
+  receiveMessage(message: Message, length: number): void {
+    const metered = frameRow(message.name).metered ? length : 0;
+    if (!this.#admit(message.name, metered)) return;
+    if (message.fin) this.#remoteFin = true;
+    if (metered === 0 && ++this.#unmetered > MAX_WAITING) {
+      return this.#host.breach(new FshError("FLOOD", { subject: message.name }));
+    }
+    this.#arrived.push({ message, metered });
+    this.#pump();
+    this.#closeIfDone();
+  }
+
+  receiveCredit(bytes: number): void {
+    this.#credit += bytes;
+    if (this.#credit > 2 ** 32) return this.#host.breach(new FshError("BAD_FIELD", { subject: "WINDOW" }));
+    const waiter = this.#creditWaiter;
+    if (waiter && this.#credit >= waiter.bytes) {
+      this.#creditWaiter = null;
+      waiter.resolve();
+    }
+  }
+
+  receiveError(error: FshError): void {
+    this.#finish(error);
+  }
+
+  /** The session is over. */
+  sever(error: Error): void {
+    this.#finish(error);
+  }
+
+  /** Whether the peer may send this now; counts it against the window. */
+  #admit(name: FrameName, metered: number): boolean {
+    if (this.#remoteFin) {
+      this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: name, detail: "after the stream's last frame" }));
+      return false;
+    }
+    this.#allowance -= metered;
+    if (this.#allowance < 0) {
+      this.#host.breach(new FshError("WINDOW_EXCEEDED", { subject: name }));
+      return false;
+    }
+    return true;
+  }
+
+  /** Hands over what has arrived, as far as somebody takes it. */
+  #pump(): void {
+    while (!this.#sinkBusy && this.#taker !== null && this.#arrived.length > 0) {
+      const first = this.#arrived[0] as Arrived | Chunk;
+      if ("bytes" in first) {
+        if (this.#sink === null) {
+          return this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: "DATA" }));
+        }
+        this.#arrived.shift();
+        this.#feed(first.bytes.subarray(0, first.length));
+      } else {
+        this.#arrived.shift();
+        const taker = this.#taker;
+        this.#taker = null;
+        this.#sink = null;
+        this.#waitingSince = null;
+        if (first.metered > 0) this.#grant(first.metered);
+        else this.#unmetered--;
+        taker.resolve(first.message);
+      }
+    }
+  }
+
+  #feed(chunk: Uint8Array): void {
+    const length = chunk.length;
+    let busy: Promise<void> | void;
+    try {
+      busy = this.#sink?.(chunk);
+    } catch (error) {
+      return this.#refuse(error);
+    }
+    if (busy === undefined) return this.#fed(length);
+    this.#sinkBusy = true;
+    this.#waitingSince = null;
+    busy.then(() => {
+      this.#sinkBusy = false;
+      this.#fed(length);
+      this.#pump();
+    }, (error) => {
+      this.#sinkBusy = false;
+      this.#refuse(error);
+    });
+  }
+
+  #fed(length: number): void {
+    this.#waitingSince = this.#taker === null ? null : this.#host.now();
+    this.#grant(length);
+  }
+
+  /** The sink failed: whoever drains hears of it, and answers the peer. */
+  #refuse(error: unknown): void {
+    const taker = this.#taker;
+    this.#taker = null;
+    this.#sink = null;
+    this.#waitingSince = null;
+    taker?.reject(error instanceof Error ? error : toFshError(error));
+  }
+
+  /** Lets the peer send as much as was consumed, not for every little bit. */
+  #grant(bytes: number): void {
+    this.#consumed += bytes;
+    if (this.#consumed < this.#options.receiveWindow / 4 || this.#remoteFin || this.#over) return;
+    this.#allowance += this.#consumed;
+    this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit: this.#consumed }));
+    this.#consumed = 0;
+  }
+
+  get #over(): boolean {
+    return this.#failure !== null || (this.#localFin && this.#remoteFin);
+  }
+
+  #closeIfDone(): void {
+    if (this.#failure === null && this.#localFin && this.#remoteFin) this.#host.over(this);
+  }
+
+  #finish(error: Error): void {
+    if (this.#failure !== null) return;
+    const wasOver = this.#over;
+    this.#failure = error;
+    this.#waitingSince = null;
+    this.#arrived.length = 0;
+    this.#abort.abort(error);
+    this.#creditWaiter?.reject(error);
+    this.#creditWaiter = null;
+    const taker = this.#taker;
+    this.#taker = null;
+    this.#sink = null;
+    taker?.reject(error);
+    this.#host.retract(this.id, error);
+    if (!wasOver) this.#host.over(this);
+  }
+}

@@ -1,0 +1,62 @@
+// The standard library comes from npm as plain JavaScript. These are the parts in use, as its documentation types them.
+
+declare module "@std/assert" {
+  export class AssertionError extends Error {}
+  export function assert(expression: unknown, message?: string): asserts expression;
+  export function assertEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertNotEquals<T>(actual: T, expected: T, message?: string): void;
+  export function assertMatch(actual: string, expected: RegExp, message?: string): void;
+  export function assertStringIncludes(actual: string, expected: string, message?: string): void;
+  export function assertGreaterOrEqual<T>(actual: T, expected: T, message?: string): void;
+  export function assertLessOrEqual<T>(actual: T, expected: T, message?: string): void;
+  export function assertInstanceOf<T>(
+    actual: unknown,
+    expected: abstract new (...parameters: never[]) => T,
+    message?: string,
+  ): asserts actual is T;
+  export function assertThrows(call: () => unknown): unknown;
+  export function assertRejects(call: () => PromiseLike<unknown>): Promise<unknown>;
+  export function fail(message?: string): never;
+}
+
+declare module "@std/cli/parse-args" {
+  export interface ParseOptions {
+    readonly string?: readonly string[];
+    readonly boolean?: readonly string[];
+    readonly collect?: readonly string[];
+    readonly alias?: Readonly<Record<string, string | readonly string[]>>;
+    readonly stopEarly?: boolean;
+    readonly "--"?: boolean;
+    readonly unknown?: (argument: string, key?: string, value?: unknown) => unknown;
+  }
+  export interface ParsedArgs {
+    readonly _: readonly (string | number)[];
+    readonly "--"?: readonly string[];
+    readonly [name: string]: unknown;
+  }
+  export function parseArgs(args: readonly string[], options?: ParseOptions): ParsedArgs;
+}
+
+declare module "@std/fs" {
+  export interface WalkEntry extends Deno.DirEntry {
+    readonly path: string;
+  }
+  export function ensureDir(path: string | URL): Promise<void>;
+  export function exists(path: string | URL): Promise<boolean>;
+  export function walk(root: string | URL, options?: { includeDirs?: boolean }): AsyncIterableIterator<WalkEntry>;
+}
+
+declare module "@std/path" {
+  export const SEPARATOR: string;
+  export function basename(path: string): string;
+  export function dirname(path: string): string;
+  export function fromFileUrl(url: string | URL): string;
+  export function isAbsolute(path: string): boolean;
+  export function join(...paths: string[]): string;
+  export function relative(from: string, to: string): string;
+  export function resolve(...paths: string[]): string;
+}
+
+declare module "@std/streams" {
+  export function toText(stream: ReadableStream<Uint8Array>): Promise<string>;
+}

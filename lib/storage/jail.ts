@@ -1,0 +1,137 @@
+import { relative, resolve, SEPARATOR } from "@std/path";
+import { decodeUtf8 } from "../base/bytes.ts";
+import { FshError } from "../base/errors.ts";
+import { baseName, parentPath, type SafePath } from "../base/virtual_path.ts";
+import { native } from "../native/load.ts";
+import type { Descriptors } from "../native/native.ts";
+import { osCode } from "./os_error.ts";
+
+/** Something below the root that was found and can't be exchanged for something else while it is held. */
+export interface Held extends Disposable {
+  /** A path for the runtime's calls, good while held. */
+  readonly path: string;
+}
+
+/** Names of a folder; null stands for one that is not Unicode. */
+export type NameBatch = (string | null)[];
+
+/** Ways from virtual paths to the file system that never lead out of the root. */
+export interface Jail {
+  /** Finds what `path` stands for, following symbolic links only as long as they stay below the root. */
+  hold(path: SafePath): Promise<Held>;
+  names(held: Held): AsyncIterable<NameBatch>;
+  renameNoReplace(from: string, to: string): Promise<void>;
+  close(): void;
+}
+
+/** By descriptors where the kernel has openat2, else by checked paths. The root must be a folder. */
+export async function openJail(root: string): Promise<Jail> {
+  const real = await Deno.realPath(root);
+  const descriptors = native().descriptors;
+  return descriptors === null ? new CheckedJail(real) : new DescriptorJail(real, descriptors);
+}
+
+/** Holds the parent folder of `path` and names the object in it, which need not exist and is not followed. */
+export async function holdParent(jail: Jail, path: SafePath): Promise<Held> {
+  const parent = await jail.hold(parentPath(path));
+  return { path: `${parent.path}/${baseName(path)}`, [Symbol.dispose]: () => parent[Symbol.dispose]() };
+}
+
+interface HeldDescriptor extends Held {
+  readonly descriptor: number;
+}
+
+class DescriptorJail implements Jail {
+  readonly #system: Descriptors;
+  readonly #root: number;
+
+  constructor(root: string, system: Descriptors) {
+    this.#system = system;
+    this.#root = system.holdRoot(root);
+  }
+
+  // deno-lint-ignore require-await
+  async hold(path: SafePath): Promise<HeldDescriptor> {
+    const descriptor = this.#system.holdBeneath(this.#root, path === "/" ? "." : path.slice(1));
+    return {
+      descriptor,
+      path: this.#system.pathOf(descriptor),
+      [Symbol.dispose]: () => this.#system.close(descriptor),
+    };
+  }
+
+  async *names(held: HeldDescriptor): AsyncIterable<NameBatch> {
+    const folder = this.#system.openFolder(held.descriptor);
+    try {
+      for (;;) {
+        const raw = this.#system.names(folder);
+        if (raw.length === 0) return;
+        yield raw.map((name) => {
+          try {
+            return decodeUtf8(name);
+          } catch {
+            return null;
+          }
+        });
+      }
+    } finally {
+      this.#system.close(folder);
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async renameNoReplace(from: string, to: string): Promise<void> {
+    this.#system.renameNoReplace(from, to);
+  }
+
+  close(): void {
+    this.#system.close(this.#root);
+  }
+}
+
+/**
+ * The portable way: resolve, check that the result lies below the root, and only then use it. Between check and use
+ * another process of this machine can still exchange a folder for a symbolic link; that is what remains.
+ */
+class CheckedJail implements Jail {
+  readonly #root: string;
+
+  constructor(root: string) {
+    this.#root = root;
+  }
+
+  async hold(path: SafePath): Promise<Held> {
+    const wanted = path === "/" ? this.#root : resolve(this.#root, path.slice(1).replaceAll("/", SEPARATOR));
+    const real = await Deno.realPath(wanted);
+    const within = relative(this.#root, real);
+    if (within === ".." || within.startsWith(".." + SEPARATOR) || resolve(this.#root, within) !== real) {
+      throw new FshError("NOT_PERMITTED", { subject: path, detail: "it leads out of the served folder" });
+    }
+    return { path: real, [Symbol.dispose]: () => {} };
+  }
+
+  async *names(held: Held): AsyncIterable<NameBatch> {
+    let batch: NameBatch = [];
+    for await (const entry of Deno.readDir(held.path)) {
+      // The runtime writes U+FFFD for what it can't decode; such a name would not be found again.
+      batch.push(entry.name.includes("\ufffd") ? null : entry.name);
+      if (batch.length === 512) {
+        yield batch;
+        batch = [];
+      }
+    }
+    if (batch.length > 0) yield batch;
+  }
+
+  async renameNoReplace(from: string, to: string): Promise<void> {
+    try {
+      await Deno.lstat(to);
+    } catch (error) {
+      if (osCode(error) !== "ENOENT" && !(error instanceof Deno.errors.NotFound)) throw error;
+      return await Deno.rename(from, to);
+    }
+    throw new FshError("EXISTS");
+  }
+
+  close(): void {}
+}

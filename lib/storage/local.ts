@@ -1,0 +1,260 @@
+import { randomHex } from "../base/bytes.ts";
+import { FshError, isError } from "../base/errors.ts";
+import { baseName, childPath, isWithin, oddName, PART_PREFIX, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
+import { LocalReader } from "./local_reader.ts";
+import { type Durability, LocalWriter } from "./local_writer.ts";
+import { osCode, osError } from "./os_error.ts";
+import type { FileReader, FileWriter, Page, ReadOptions, Storage, Stored, StoredType, WriteOptions } from "./storage.ts";
+
+/** Age at which an unfinished file is given up, in milliseconds: a day. */
+const PART_LIFETIME = 24 * 60 * 60 * 1000;
+/** Names looked up at once while listing. */
+const LOOKUPS = 64;
+
+export interface LocalOptions {
+  /** `file`: flushed to disk before it is visible; `none`: left to the system. */
+  readonly durability?: Durability;
+}
+
+/** A folder of this machine. Nothing outside it is read, created or changed. */
+export class LocalStorage implements Storage {
+  readonly #jail: Jail;
+  readonly #durability: Durability;
+  /** Names of part files that are being written now. */
+  readonly #parts = new Set<string>();
+
+  private constructor(jail: Jail, durability: Durability) {
+    this.#jail = jail;
+    this.#durability = durability;
+  }
+
+  /** @throws {FshError} NOT_FOUND, NOT_DIRECTORY, NOT_PERMITTED, naming the folder */
+  static async open(root: string, options: LocalOptions = {}): Promise<LocalStorage> {
+    try {
+      if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
+      return new LocalStorage(await openJail(root), options.durability ?? "file");
+    } catch (error) {
+      throw osError(error, root);
+    }
+  }
+
+  async *list(path: SafePath): AsyncIterable<Page> {
+    try {
+      using folder = await this.#jail.hold(path);
+      if (!(await Deno.stat(folder.path)).isDirectory) throw new FshError("NOT_DIRECTORY");
+      for await (const names of this.#jail.names(folder)) {
+        let skipped = 0;
+        const entries: Stored[] = [];
+        for (let at = 0; at < names.length; at += LOOKUPS) {
+          const found = await Promise.all(names.slice(at, at + LOOKUPS).map((name) => this.#lookUp(folder, name)));
+          for (const one of found) {
+            if (one === "skipped") skipped++;
+            else if (one !== null) entries.push(one);
+          }
+        }
+        yield { entries, skipped };
+      }
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  /** One name of a listing; null where it is nobody's business or gone meanwhile. */
+  async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
+    if (name === null) return "skipped";
+    try {
+      const info = await Deno.lstat(`${folder.path}/${name}`);
+      if (!name.startsWith(PART_PREFIX)) return stored(name, info);
+      if (isGivenUp(info)) await Deno.remove(`${folder.path}/${name}`);
+    } catch (error) {
+      if (osError(error, name).error !== "NOT_FOUND") return "skipped";
+    }
+    return null;
+  }
+
+  async stat(path: SafePath): Promise<Stored> {
+    try {
+      using held = await this.#jail.hold(path);
+      return stored(baseName(path), await Deno.stat(held.path));
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  async openRead(path: SafePath, options: ReadOptions = {}): Promise<FileReader> {
+    try {
+      using held = await this.#jail.hold(path);
+      // Looked at before it is opened, so that a FIFO or a device is never touched.
+      refuseAllButFiles(await Deno.stat(held.path));
+      const file = await Deno.open(held.path);
+      try {
+        const info = await file.stat();
+        refuseAllButFiles(info);
+        return await LocalReader.start(file, stored(baseName(path), info), options);
+      } catch (error) {
+        file.close();
+        throw error;
+      }
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  async openWrite(path: SafePath, options: WriteOptions = {}): Promise<FileWriter> {
+    if (path === ROOT) throw new FshError("IS_DIRECTORY", { subject: path });
+    try {
+      const target = await holdParent(this.#jail, path);
+      try {
+        await refuseBadTarget(target, options);
+        const name = PART_PREFIX + randomHex(8);
+        const part = `${target.path.slice(0, target.path.lastIndexOf("/"))}/${name}`;
+        const file = await Deno.open(part, { write: true, createNew: true });
+        this.#parts.add(name);
+        return new LocalWriter({
+          file,
+          part,
+          target,
+          path,
+          durability: this.#durability,
+          ended: () => this.#parts.delete(name),
+          move: (from, to) => options.noReplace ? this.#jail.renameNoReplace(from, to) : Deno.rename(from, to),
+        });
+      } catch (error) {
+        target[Symbol.dispose]();
+        throw error;
+      }
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  async mkdir(path: SafePath): Promise<void> {
+    if (path === ROOT) throw new FshError("EXISTS", { subject: path });
+    try {
+      using target = await holdParent(this.#jail, path);
+      await Deno.mkdir(target.path);
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  async remove(path: SafePath): Promise<void> {
+    if (path === ROOT) {
+      throw new FshError("NOT_PERMITTED", { subject: path, detail: "the served folder itself stays" });
+    }
+    try {
+      using target = await holdParent(this.#jail, path);
+      try {
+        await Deno.remove(target.path);
+      } catch (error) {
+        if (osCode(error) !== "ENOTEMPTY" || !await this.#removeOrphans(target.path)) throw error;
+        await Deno.remove(target.path);
+      }
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  /** Removes the part files that nobody writes any more, if a folder has nothing else. */
+  async #removeOrphans(folder: string): Promise<boolean> {
+    const orphans: string[] = [];
+    for await (const { name } of Deno.readDir(folder)) {
+      if (!name.startsWith(PART_PREFIX) || this.#parts.has(name)) return false;
+      orphans.push(name);
+    }
+    await Promise.all(orphans.map((name) => Deno.remove(`${folder}/${name}`)));
+    return true;
+  }
+
+  /** Removes every part file that was given up a day ago or earlier; answers how many there were. */
+  async sweep(signal: AbortSignal, path: SafePath = ROOT): Promise<number> {
+    const folders: SafePath[] = [];
+    let swept = 0;
+    try {
+      using held = await this.#jail.hold(path);
+      for await (const entry of Deno.readDir(held.path)) {
+        if (signal.aborted) return swept;
+        if (entry.isDirectory && oddName(entry.name) === null) folders.push(childPath(path, entry.name));
+        if (!entry.isFile || !entry.name.startsWith(PART_PREFIX)) continue;
+        const part = `${held.path}/${entry.name}`;
+        if (isGivenUp(await Deno.lstat(part))) {
+          await Deno.remove(part);
+          swept++;
+        }
+      }
+    } catch {
+      // A folder that can't be read holds nothing that this server wrote.
+    }
+    for (const folder of folders) swept += await this.sweep(signal, folder);
+    return swept;
+  }
+
+  async rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
+    if (from === ROOT || to === ROOT) {
+      throw new FshError("NOT_PERMITTED", { subject: ROOT, detail: "the served folder itself stays" });
+    }
+    if (from !== to && isWithin(to, from)) throw new FshError("INTO_ITSELF", { subject: from });
+    try {
+      using source = await holdParent(this.#jail, from);
+      try {
+        await Deno.lstat(source.path);
+      } catch (error) {
+        throw osError(error, from);
+      }
+      using target = await holdParent(this.#jail, to);
+      if (options.noReplace) await this.#jail.renameNoReplace(source.path, target.path);
+      else await Deno.rename(source.path, target.path);
+    } catch (error) {
+      if (osCode(error) === "EINVAL") throw new FshError("INTO_ITSELF", { subject: from });
+      // Both ends were inside: they only lie on different file systems.
+      if (osCode(error) === "EXDEV" && String(error).includes("rename")) {
+        throw new FshError("STORAGE_FAILED", { subject: to, detail: "it lies on another file system", cause: error });
+      }
+      throw osError(error, to);
+    }
+  }
+
+  close(): void {
+    this.#jail.close();
+  }
+}
+
+function isGivenUp(part: Deno.FileInfo): boolean {
+  return Date.now() - (part.mtime?.getTime() ?? Date.now()) > PART_LIFETIME;
+}
+
+function refuseAllButFiles(info: Deno.FileInfo): void {
+  if (info.isDirectory) throw new FshError("IS_DIRECTORY");
+  if (!info.isFile) throw new FshError("NOT_REGULAR");
+}
+
+/** Says before the first byte what would fail at the last: a folder of that name, a file that must stay. */
+async function refuseBadTarget(target: Held, options: WriteOptions): Promise<void> {
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.lstat(target.path);
+  } catch (error) {
+    if (isError(osError(error, ""), "NOT_FOUND")) return;
+    throw error;
+  }
+  if (info.isDirectory) throw new FshError("IS_DIRECTORY");
+  if (options.noReplace) throw new FshError("EXISTS");
+}
+
+function stored(name: string, info: Deno.FileInfo): Stored {
+  const type: StoredType = info.isFile
+    ? "file"
+    : info.isDirectory
+    ? "directory"
+    : info.isSymlink
+    ? "symlink"
+    : "other";
+  return {
+    name,
+    type,
+    size: info.isFile ? info.size : 0,
+    modified: info.mtime?.getTime() ?? null,
+    mode: info.mode === null ? null : info.mode & 0o7777,
+  };
+}

@@ -1,0 +1,110 @@
+import { dirname } from "@std/path";
+import type { Held } from "./jail.ts";
+import { osError } from "./os_error.ts";
+import type { FileAttributes, FileWriter } from "./storage.ts";
+
+export type Durability = "none" | "file";
+
+/**
+ * Milliseconds that one write may hold up the event loop before the writer goes over to writing in the background.
+ * Into the page cache a megabyte takes less than one.
+ */
+const SLOW_WRITE = 20;
+
+export interface LocalWriterOptions {
+  readonly file: Deno.FsFile;
+  /** Where the part file lies, by way of the held folder. */
+  readonly part: string;
+  /** The target's name in its held folder; the writer lets go of it. */
+  readonly target: Held;
+  /** For error messages. */
+  readonly path: string;
+  readonly durability: Durability;
+  /** How the part becomes the target. */
+  readonly move: (from: string, to: string) => Promise<void>;
+  /** Called once, when the part file is no more. */
+  readonly ended: () => void;
+}
+
+/** Writes a part file beside its target and renames it over the target at the end. */
+export class LocalWriter implements FileWriter {
+  readonly #options: LocalWriterOptions;
+  readonly #file: Deno.FsFile;
+  #slow = false;
+  #busy: Promise<void> | null = null;
+  #open = true;
+  #gone = false;
+
+  constructor(options: LocalWriterOptions) {
+    this.#options = options;
+    this.#file = options.file;
+  }
+
+  write(chunk: Uint8Array): Promise<void> | void {
+    if (this.#slow) return this.#writeBehind(chunk.slice());
+    const begun = performance.now();
+    try {
+      for (let at = 0; at < chunk.length;) at += this.#file.writeSync(at === 0 ? chunk : chunk.subarray(at));
+    } catch (error) {
+      throw osError(error, this.#options.path);
+    }
+    if (performance.now() - begun > SLOW_WRITE) this.#slow = true;
+  }
+
+  #writeBehind(chunk: Uint8Array): Promise<void> {
+    this.#busy = (async () => {
+      try {
+        for (let at = 0; at < chunk.length;) at += await this.#file.write(at === 0 ? chunk : chunk.subarray(at));
+      } catch (error) {
+        throw osError(error, this.#options.path);
+      } finally {
+        this.#busy = null;
+      }
+    })();
+    return this.#busy;
+  }
+
+  async commit(attributes: FileAttributes = {}): Promise<void> {
+    const { part, target, path, durability, move } = this.#options;
+    const { modified = null, mode = null } = attributes;
+    try {
+      if (modified !== null) await this.#file.utime(new Date(), new Date(modified));
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
+      if (durability === "file") await this.#file.sync();
+      this.#close();
+      await move(part, target.path);
+      if (durability === "file") await syncFolder(dirname(target.path));
+      this.#letGo();
+    } catch (error) {
+      throw osError(error, path);
+    }
+  }
+
+  async abort(): Promise<void> {
+    // A write that is under way ends first: its descriptor must not be closed beneath it.
+    await this.#busy?.catch(() => {});
+    this.#close();
+    if (!this.#gone) await Deno.remove(this.#options.part).catch(() => {});
+    this.#letGo();
+  }
+
+  #letGo(): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.#options.target[Symbol.dispose]();
+    this.#options.ended();
+  }
+
+  #close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#file.close();
+  }
+}
+
+/** Makes a rename durable (fsync(2): a new directory entry needs the folder flushed, too). */
+async function syncFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path);
+  await folder.sync();
+}

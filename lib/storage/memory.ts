@@ -1,0 +1,187 @@
+import { FshError } from "../base/errors.ts";
+import { baseName, isWithin, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import type {
+  FileAttributes,
+  FileReader,
+  FileWriter,
+  Page,
+  ReadOptions,
+  Storage,
+  Stored,
+  WriteOptions,
+} from "./storage.ts";
+
+interface Node {
+  readonly content: Uint8Array | null;
+  readonly modified: number;
+  readonly mode: number;
+}
+
+/** A tree in memory, for tests and for embedding. */
+export class MemoryStorage implements Storage {
+  readonly #nodes = new Map<SafePath, Node>([[ROOT, { content: null, modified: 0, mode: 0o755 }]]);
+  /** Bytes that all files together may have. */
+  readonly #capacity: number;
+
+  constructor(options: { capacity?: number } = {}) {
+    this.#capacity = options.capacity ?? Infinity;
+  }
+
+  async *list(path: SafePath): AsyncIterable<Page> {
+    this.#folder(path);
+    let entries: Stored[] = [];
+    for (const [child, node] of this.#nodes) {
+      if (child === ROOT || parentPath(child) !== path) continue;
+      entries.push(stored(child, node));
+      if (entries.length === 512) {
+        yield { entries, skipped: 0 };
+        entries = [];
+        await undefined;
+      }
+    }
+    if (entries.length > 0) yield { entries, skipped: 0 };
+  }
+
+  stat(path: SafePath): Promise<Stored> {
+    return attempt(() => stored(path, this.#node(path)));
+  }
+
+  openRead(path: SafePath, options: ReadOptions = {}): Promise<FileReader> {
+    return attempt(() => {
+      const node = this.#node(path);
+      const content = node.content;
+      if (content === null) throw new FshError("IS_DIRECTORY", { subject: path });
+      let at = options.offset ?? 0;
+      if (at > content.length) throw new FshError("BAD_OFFSET", { subject: path });
+      const end = Math.min(content.length, at + (options.length ?? Infinity));
+      return {
+        info: stored(path, node),
+        read(buffer) {
+          if (at === end) return Promise.resolve(null);
+          const some = content.subarray(at, Math.min(end, at + buffer.length));
+          buffer.set(some);
+          at += some.length;
+          return Promise.resolve(some.length);
+        },
+        close() {},
+      };
+    });
+  }
+
+  openWrite(path: SafePath, options: WriteOptions = {}): Promise<FileWriter> {
+    return attempt(() => {
+      this.#target(path, options);
+      const chunks: Uint8Array[] = [];
+      let size = 0;
+      return {
+        write: (chunk: Uint8Array) => {
+          if (this.#used() + size + chunk.length > this.#capacity) throw new FshError("NO_SPACE", { subject: path });
+          chunks.push(chunk.slice());
+          size += chunk.length;
+        },
+        commit: (attributes: FileAttributes = {}) =>
+          attempt(() => {
+            this.#target(path, options);
+            const content = new Uint8Array(size);
+            let at = 0;
+            for (const chunk of chunks) {
+              content.set(chunk, at);
+              at += chunk.length;
+            }
+            const { modified, mode } = attributes;
+            this.#nodes.set(path, { content, modified: modified ?? Date.now(), mode: mode ?? 0o644 });
+          }),
+        abort: () => Promise.resolve(),
+      };
+    });
+  }
+
+  mkdir(path: SafePath): Promise<void> {
+    return attempt(() => {
+      if (this.#nodes.has(path)) throw new FshError("EXISTS", { subject: path });
+      this.#parent(path);
+      this.#nodes.set(path, { content: null, modified: Date.now(), mode: 0o755 });
+    });
+  }
+
+  remove(path: SafePath): Promise<void> {
+    return attempt(() => {
+      if (path === ROOT) throw new FshError("NOT_PERMITTED", { subject: path });
+      this.#node(path);
+      for (const other of this.#nodes.keys()) {
+        if (other !== path && isWithin(other, path)) throw new FshError("NOT_EMPTY", { subject: path });
+      }
+      this.#nodes.delete(path);
+    });
+  }
+
+  rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
+    return attempt(() => {
+      if (from === ROOT || to === ROOT) throw new FshError("NOT_PERMITTED", { subject: ROOT });
+      const node = this.#node(from);
+      if (from === to) return;
+      if (isWithin(to, from)) throw new FshError("INTO_ITSELF", { subject: from });
+      this.#parent(to);
+      const old = this.#nodes.get(to);
+      if (old && options.noReplace) throw new FshError("EXISTS", { subject: to });
+      if (old && old.content === null && node.content !== null) throw new FshError("IS_DIRECTORY", { subject: to });
+      if (old && old.content !== null && node.content === null) throw new FshError("NOT_DIRECTORY", { subject: to });
+      for (const other of this.#nodes.keys()) {
+        if (other !== to && isWithin(other, to)) throw new FshError("NOT_EMPTY", { subject: to });
+      }
+      for (const [path, moved] of [...this.#nodes]) {
+        if (!isWithin(path, from)) continue;
+        this.#nodes.delete(path);
+        this.#nodes.set((to + path.slice(from.length)) as SafePath, moved);
+      }
+    });
+  }
+
+  close(): void {}
+
+  #node(path: SafePath): Node {
+    const node = this.#nodes.get(path);
+    if (node) return node;
+    this.#parent(path);
+    throw new FshError("NOT_FOUND", { subject: path });
+  }
+
+  #folder(path: SafePath): void {
+    if (this.#node(path).content !== null) throw new FshError("NOT_DIRECTORY", { subject: path });
+  }
+
+  /** Refuses a path whose parent is missing or no folder. */
+  #parent(path: SafePath): void {
+    const parent = this.#nodes.get(parentPath(path));
+    if (parent?.content) throw new FshError("NOT_DIRECTORY", { subject: path });
+    if (!parent) throw new FshError("NOT_FOUND", { subject: path });
+  }
+
+  #target(path: SafePath, options: WriteOptions): void {
+    if (path === ROOT || this.#nodes.get(path)?.content === null) throw new FshError("IS_DIRECTORY", { subject: path });
+    this.#parent(path);
+    if (options.noReplace && this.#nodes.has(path)) throw new FshError("EXISTS", { subject: path });
+  }
+
+  #used(): number {
+    let bytes = 0;
+    for (const node of this.#nodes.values()) bytes += node.content?.length ?? 0;
+    return bytes;
+  }
+}
+
+/** Failures come as rejections, as they do from a disk. */
+async function attempt<T>(work: () => T): Promise<T> {
+  await undefined;
+  return work();
+}
+
+function stored(path: SafePath, node: Node): Stored {
+  return {
+    name: baseName(path),
+    type: node.content === null ? "directory" : "file",
+    size: node.content?.length ?? 0,
+    modified: node.modified,
+    mode: node.mode,
+  };
+}

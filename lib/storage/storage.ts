@@ -1,0 +1,84 @@
+import type { SafePath } from "../base/virtual_path.ts";
+
+export type StoredType = "file" | "directory" | "symlink" | "other";
+
+/** What is known of one object. The same shape as an entry of the wire, so that it needs no copying. */
+export interface Stored {
+  readonly name: string;
+  readonly type: StoredType;
+  /** Bytes; 0 for anything but a file. */
+  readonly size: number;
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly modified: number | null;
+  /** Permission bits; null where the platform has none. */
+  readonly mode: number | null;
+}
+
+/** Part of a folder's listing. */
+export interface Page {
+  readonly entries: readonly Stored[];
+  /** Names left out because they are not Unicode. */
+  readonly skipped: number;
+}
+
+/** A file open for reading. */
+export interface FileReader {
+  /** As it was when opened. */
+  readonly info: Stored;
+  /** Fills some of `buffer` from where the last read ended; null at the end of the file or of the asked length. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  close(): void;
+}
+
+/**
+ * A file being written, invisible until `commit`. Exactly one of `commit` and `abort` ends it; after a failed `write`
+ * or `commit` only `abort` is left.
+ */
+export interface FileWriter {
+  /**
+   * Appends. With a promise as its answer the writer is busy until that resolves, and must not be called before; the
+   * chunk itself is free again as soon as the call returns.
+   */
+  write(chunk: Uint8Array): Promise<void> | void;
+  /** Makes the file durable and visible under its name, in that order; only then resolves. */
+  commit(attributes?: FileAttributes): Promise<void>;
+  /** Leaves the target as it was and nothing behind. Never rejects. */
+  abort(): Promise<void>;
+}
+
+export interface FileAttributes {
+  readonly modified?: number | null;
+  readonly mode?: number | null;
+}
+
+export interface ReadOptions {
+  /** Bytes to pass over; beyond the end is BAD_OFFSET. */
+  readonly offset?: number;
+  /** Bytes to read at the most; null: to the end. */
+  readonly length?: number | null;
+}
+
+export interface WriteOptions {
+  /** Refuse with EXISTS, at the start or at the commit, rather than replace. */
+  readonly noReplace?: boolean;
+}
+
+/**
+ * A tree of files. Paths are SafePaths, which only the checks of `base/virtual_path.ts` make. Failures are FshErrors
+ * whose subject is the virtual path: NOT_FOUND, NOT_PERMITTED, IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR, EXISTS,
+ * NOT_EMPTY, NO_SPACE, NAME_TOO_LONG, BAD_OFFSET, INTO_ITSELF and STORAGE_FAILED.
+ */
+export interface Storage {
+  /** The names of a folder, in no order, page by page; the listing of a huge folder never stands in memory whole. */
+  list(path: SafePath): AsyncIterable<Page>;
+  /** What the path stands for, symbolic links followed as long as they stay inside. */
+  stat(path: SafePath): Promise<Stored>;
+  openRead(path: SafePath, options?: ReadOptions): Promise<FileReader>;
+  openWrite(path: SafePath, options?: WriteOptions): Promise<FileWriter>;
+  mkdir(path: SafePath): Promise<void>;
+  /** Removes a file, a symbolic link itself, or an empty folder. */
+  remove(path: SafePath): Promise<void>;
+  rename(from: SafePath, to: SafePath, options?: WriteOptions): Promise<void>;
+  /** Lets go of what the storage holds. */
+  close(): void;
+}

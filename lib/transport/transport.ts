@@ -1,0 +1,68 @@
+/**
+ * A reliable byte stream between two peers. Reads and writes are partial: either may move fewer bytes than asked.
+ * Failures are FshErrors: CONNECTION_RESET (abrupt end), PEER_TIMEOUT (the kernel gave up on the peer),
+ * CONNECTION_LOST (closed on this side).
+ */
+export interface Connection {
+  /** `address:port` of this side. */
+  readonly local: string;
+  /** `address:port` of the peer. */
+  readonly remote: string;
+  /** Waits for bytes and puts some into `buffer`; null once the peer has closed its side. */
+  read(buffer: Uint8Array): Promise<number | null>;
+  /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */
+  write(bytes: Uint8Array): Promise<number>;
+  /** Says that no more will be written (FIN); reading goes on. */
+  closeWrite(): Promise<void>;
+  /** Closes both ways; unread data may turn it into a reset, as TCP does. May be called again. */
+  close(): void;
+  /** Closes abruptly: the peer sees a reset where the platform can send one. May be called again. */
+  abort(): void;
+}
+
+export interface Listener {
+  readonly hostname: string;
+  readonly port: number;
+  /** The next connection. Rejects with TOO_MANY_FILES where descriptors ran out, CONNECTION_LOST once closed. */
+  accept(): Promise<Connection>;
+  /** Takes no more connections; those accepted stay. May be called again. */
+  close(): void;
+}
+
+export interface ConnectOptions {
+  readonly hostname: string;
+  readonly port: number;
+  /** Milliseconds for all addresses together. */
+  readonly timeout: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ListenOptions {
+  readonly hostname: string;
+  /** 0: any free port. */
+  readonly port: number;
+}
+
+export interface Transport {
+  readonly scheme: string;
+  connect(options: ConnectOptions): Promise<Connection>;
+  listen(options: ListenOptions): Promise<Listener>;
+}
+
+/** Writes all of `bytes`: the one place that loops over partial writes. `moved` hears of each. */
+export async function writeAll(
+  connection: Connection,
+  bytes: Uint8Array,
+  moved?: (bytes: number) => void,
+): Promise<void> {
+  for (let at = 0; at < bytes.length;) {
+    const written = await connection.write(at === 0 ? bytes : bytes.subarray(at));
+    at += written;
+    moved?.(written);
+  }
+}
+
+/** `address:port`, with brackets around an IPv6 address. */
+export function formatAddress(hostname: string, port: number): string {
+  return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
+}

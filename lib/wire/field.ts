@@ -1,0 +1,327 @@
+import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import { FshError } from "../base/errors.ts";
+import { MAX_PATH_BYTES } from "../base/virtual_path.ts";
+
+/** What a listing or INFO says of one file system object. */
+export interface Entry {
+  /** One component, or in a recursive listing the path relative to the listed folder. */
+  readonly name: string;
+  readonly type: EntryType;
+  /** Bytes; 0 for anything but a regular file. */
+  readonly size: number;
+  /** Milliseconds since 1970-01-01T00:00Z, null where the file system does not say. */
+  readonly modified: number | null;
+  /** Permission bits (0o7777), null where the platform has none. */
+  readonly mode: number | null;
+}
+
+/** Place is code: the index is what goes on the wire. */
+export const ENTRY_TYPES = ["file", "directory", "symlink", "other"] as const;
+export type EntryType = typeof ENTRY_TYPES[number];
+
+/** Largest integer that a u64 or i64 field may carry: what a JavaScript number holds exactly. */
+export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
+
+/** Appends fields to a growing buffer. */
+export class FieldWriter {
+  #bytes = new Uint8Array(256);
+  #view = new DataView(this.#bytes.buffer);
+  #length: number;
+
+  /** Begins at `start`, leaving room before it. */
+  constructor(start = 0) {
+    this.#length = start;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Everything from 0 on, the room at the start included. */
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes.subarray(0, this.#length);
+  }
+
+  #grow(by: number): number {
+    const at = this.#length;
+    this.#length += by;
+    if (this.#length > this.#bytes.length) {
+      const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length));
+      larger.set(this.#bytes.subarray(0, at));
+      this.#bytes = larger;
+      this.#view = new DataView(larger.buffer);
+    }
+    return at;
+  }
+
+  unsigned(value: number, bytes: 1 | 2 | 4): void {
+    if (!Number.isInteger(value) || value < 0 || value >= 2 ** (8 * bytes)) throw outOfRange(value, `u${8 * bytes}`);
+    const at = this.#grow(bytes);
+    if (bytes === 1) this.#view.setUint8(at, value);
+    else if (bytes === 2) this.#view.setUint16(at, value);
+    else this.#view.setUint32(at, value);
+  }
+
+  u64(value: number | bigint): void {
+    if (typeof value === "number" && !(Number.isSafeInteger(value) && value >= 0)) throw outOfRange(value, "u64");
+    const at = this.#grow(8);
+    this.#view.setBigUint64(at, BigInt(value));
+  }
+
+  i64(value: number | bigint): void {
+    if (typeof value === "number" && !Number.isSafeInteger(value)) throw outOfRange(value, "i64");
+    const at = this.#grow(8);
+    this.#view.setBigInt64(at, BigInt(value));
+  }
+
+  /** u16 length and that many bytes. */
+  block(value: Uint8Array, max: number): void {
+    if (value.length > max) throw outOfRange(value.length, `length up to ${max}`);
+    this.unsigned(value.length, 2);
+    this.raw(value);
+  }
+
+  raw(value: Uint8Array): void {
+    const at = this.#grow(value.length);
+    this.#bytes.set(value, at);
+  }
+}
+
+/** Takes fields from a payload; never reads beyond it and never allocates what a length merely claims. */
+export class FieldReader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  #at = 0;
+
+  constructor(bytes: Uint8Array) {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get left(): number {
+    return this.#bytes.length - this.#at;
+  }
+
+  #take(bytes: number): number {
+    if (bytes > this.left) throw new FshError("SHORT_FRAME");
+    const at = this.#at;
+    this.#at += bytes;
+    return at;
+  }
+
+  unsigned(bytes: 1 | 2 | 4): number {
+    const at = this.#take(bytes);
+    if (bytes === 1) return this.#view.getUint8(at);
+    if (bytes === 2) return this.#view.getUint16(at);
+    return this.#view.getUint32(at);
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  i64(): bigint {
+    return this.#view.getBigInt64(this.#take(8));
+  }
+
+  /** A view, not a copy. */
+  block(max: number): Uint8Array {
+    const length = this.unsigned(2);
+    if (length > max) throw outOfRange(length, `length up to ${max}`);
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
+}
+
+function outOfRange(value: number | bigint, type: string): FshError {
+  return new FshError("BAD_FIELD", { detail: `${value} is not a ${type}` });
+}
+
+function toNumber(value: bigint, type: string): number {
+  if (value > BigInt(MAX_INTEGER) || value < -BigInt(MAX_INTEGER)) throw outOfRange(value, type);
+  return Number(value);
+}
+
+/** How one kind of field is written and read, and the most bytes that it takes. */
+export interface FieldType<T> {
+  readonly max: number;
+  /** As PROTOCOL.md describes it. */
+  readonly doc: string;
+  write(writer: FieldWriter, value: T): void;
+  read(reader: FieldReader): T;
+}
+
+function unsigned(bytes: 1 | 2 | 4): FieldType<number> {
+  return {
+    max: bytes,
+    doc: `u${bytes * 8}`,
+    write: (writer, value) => writer.unsigned(value, bytes),
+    read: (reader) => reader.unsigned(bytes),
+  };
+}
+
+function text(max: number): FieldType<string> {
+  return {
+    max: 2 + max,
+    doc: `u16 length, up to ${max} bytes of UTF-8`,
+    write(writer, value) {
+      if (!value.isWellFormed()) throw new FshError("BAD_UTF8", { detail: "a lone surrogate" });
+      writer.block(encodeUtf8(value), max);
+    },
+    read(reader) {
+      const bytes = reader.block(max);
+      try {
+        return decodeUtf8(bytes);
+      } catch (cause) {
+        throw new FshError("BAD_UTF8", { cause });
+      }
+    },
+  };
+}
+
+function texts(count: number, max: number): FieldType<readonly string[]> {
+  const item = text(max);
+  return {
+    max: 1 + count * item.max,
+    doc: `u8 count up to ${count}, then each: ${item.doc}`,
+    write(writer, value) {
+      if (value.length > count) throw outOfRange(value.length, `count up to ${count}`);
+      writer.unsigned(value.length, 1);
+      for (const one of value) item.write(writer, one);
+    },
+    read(reader) {
+      const length = reader.unsigned(1);
+      if (length > count) throw outOfRange(length, `count up to ${count}`);
+      const value: string[] = [];
+      for (let i = 0; i < length; i++) value.push(item.read(reader));
+      return value;
+    },
+  };
+}
+
+const NO_SIZE = 2n ** 64n - 1n;
+const NO_TIME = -(2n ** 63n);
+const NO_MODE = 2 ** 32 - 1;
+
+const u64: FieldType<number> = {
+  max: 8,
+  doc: "u64, up to 2^53 - 1",
+  write: (writer, value) => writer.u64(value),
+  read: (reader) => toNumber(reader.u64(), "u64 up to 2^53 - 1"),
+};
+
+const size: FieldType<number | null> = {
+  max: 8,
+  doc: "u64, up to 2^53 - 1; all ones: not known, or to the end",
+  write: (writer, value) => writer.u64(value ?? NO_SIZE),
+  read(reader) {
+    const value = reader.u64();
+    return value === NO_SIZE ? null : toNumber(value, "u64 up to 2^53 - 1");
+  },
+};
+
+const time: FieldType<number | null> = {
+  max: 8,
+  doc: "i64, milliseconds since 1970-01-01T00:00Z; the smallest i64: not known",
+  write: (writer, value) => writer.i64(value === null ? NO_TIME : Math.round(value)),
+  read(reader) {
+    const value = reader.i64();
+    return value === NO_TIME ? null : toNumber(value, "i64 of 53 bits");
+  },
+};
+
+const mode: FieldType<number | null> = {
+  max: 4,
+  doc: "u32, permission bits 0o7777; all ones: not known",
+  write: (writer, value) => writer.unsigned(value === null ? NO_MODE : value & 0o7777, 4),
+  read(reader) {
+    const value = reader.unsigned(4);
+    if (value === NO_MODE) return null;
+    if (value > 0o7777) throw outOfRange(value, "mode");
+    return value;
+  },
+};
+
+const entryType: FieldType<EntryType> = {
+  max: 1,
+  doc: `u8: ${ENTRY_TYPES.map((name, code) => `${code} ${name}`).join(", ")}`,
+  write: (writer, value) => writer.unsigned(ENTRY_TYPES.indexOf(value), 1),
+  read(reader) {
+    const code = reader.unsigned(1);
+    const value = ENTRY_TYPES[code];
+    if (value === undefined) throw outOfRange(code, "entry type");
+    return value;
+  },
+};
+
+const path = text(MAX_PATH_BYTES);
+
+/** Most entries of one ENTRIES frame. */
+export const MAX_PAGE = 1024;
+
+const entries: FieldType<readonly Entry[]> = {
+  max: 120 * 1024,
+  doc: `u16 count up to ${MAX_PAGE}, then each: name (text up to ${MAX_PATH_BYTES}), type, u64 size, time, mode`,
+  write(writer, value) {
+    if (value.length > MAX_PAGE) throw outOfRange(value.length, `count up to ${MAX_PAGE}`);
+    writer.unsigned(value.length, 2);
+    for (const entry of value) {
+      path.write(writer, entry.name);
+      entryType.write(writer, entry.type);
+      u64.write(writer, entry.size);
+      time.write(writer, entry.modified);
+      mode.write(writer, entry.mode);
+    }
+  },
+  read(reader) {
+    const count = reader.unsigned(2);
+    if (count > MAX_PAGE) throw outOfRange(count, `count up to ${MAX_PAGE}`);
+    const value: Entry[] = [];
+    for (let i = 0; i < count; i++) {
+      value.push({
+        name: path.read(reader),
+        type: entryType.read(reader),
+        size: u64.read(reader),
+        modified: time.read(reader),
+        mode: mode.read(reader),
+      });
+    }
+    return value;
+  },
+};
+
+/** Bytes that one entry takes in an ENTRIES frame. */
+export function entryBytes(entry: Entry): number {
+  return 2 + encodeUtf8(entry.name).length + 1 + 8 + 8 + 4;
+}
+
+const bytes: FieldType<Uint8Array> = {
+  max: 2 + 4096,
+  doc: "u16 length, up to 4096 bytes",
+  write: (writer, value) => writer.block(value, 4096),
+  read: (reader) => reader.block(4096).slice(),
+};
+
+/** Every kind of field that a frame may have. */
+export const FIELDS = {
+  u8: unsigned(1),
+  u16: unsigned(2),
+  u32: unsigned(4),
+  u64,
+  size,
+  time,
+  mode,
+  /** A name of a method, an algorithm or a program. */
+  word: text(64),
+  /** A sentence for people. */
+  sentence: text(1024),
+  path,
+  words: texts(32, 64),
+  bytes,
+  entryType,
+  entries,
+} as const;
+
+export type FieldName = keyof typeof FIELDS;
+/** The TypeScript type of a kind of field. */
+export type FieldValue<N extends FieldName> = (typeof FIELDS)[N] extends FieldType<infer T> ? T : never;

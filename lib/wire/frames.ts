@@ -1,0 +1,330 @@
+import type { FieldName, FieldValue } from "./field.ts";
+
+export type Role = "client" | "server";
+export type Phase = "hello" | "auth" | "ready" | "draining" | "closed";
+
+/** Bytes of a frame's header: u32 length, u8 type, u8 flags, u16 zero, u32 stream, u32 CRC-32 of the payload. */
+export const HEADER_BYTES = 16;
+/** Largest payload of a DATA frame, in bytes. */
+export const MAX_DATA = 1024 * 1024;
+
+/** Set on the last frame that a side sends on a stream. */
+export const FLAG_FIN = 0x01;
+
+interface FrameRow {
+  readonly code: number;
+  /** Who may send it. */
+  readonly sender: Role | "both";
+  /** When it may arrive. */
+  readonly phases: readonly Phase[];
+  /** `session`: stream 0; `opens`: a new stream; `stream`: one that is open; `any`: 0 or one that is open. */
+  readonly on: "session" | "opens" | "stream" | "any";
+  /** Largest payload in bytes; checked before anything is allocated. */
+  readonly max: number;
+  /** Whether its payload counts against the stream's window. */
+  readonly metered?: true;
+  /** Whether it may carry FLAG_FIN. */
+  readonly fin?: true;
+  /** Fields in their order; null: the payload is the data itself. */
+  readonly fields: Readonly<Record<string, FieldName>> | null;
+  readonly doc: string;
+}
+
+const HANDSHAKE = ["hello", "auth", "ready", "draining"] as const;
+const RUNNING = ["ready", "draining"] as const;
+
+/**
+ * Every frame of FSH/1. Types, codec, phase checks, size limits, the fuzz generator and the reference of PROTOCOL.md
+ * come from this table. A code, once released, is never used again.
+ */
+export const FRAMES = {
+  HELLO: {
+    code: 0x01,
+    sender: "both",
+    phases: ["hello"],
+    on: "session",
+    max: 8192,
+    fields: {
+      version: "u16",
+      agent: "word",
+      capabilities: "words",
+      methods: "words",
+      maxData: "u32",
+      window: "u32",
+      maxStreams: "u32",
+      heartbeat: "u32",
+      misses: "u16",
+    },
+    doc:
+      "Opens the session; the client speaks first. `methods`: ways to authenticate that the server takes (empty from a client). `window`: bytes that each stream may send to this side before it grants more. `heartbeat`: milliseconds, 0 for none.",
+  },
+  AUTH: {
+    code: 0x02,
+    sender: "client",
+    phases: ["auth"],
+    on: "session",
+    max: 8192,
+    fields: { method: "word", user: "sentence", data: "bytes" },
+    doc: "Credentials, or the next step of a challenge and response.",
+  },
+  CHALLENGE: {
+    code: 0x03,
+    sender: "server",
+    phases: ["auth"],
+    on: "session",
+    max: 8192,
+    fields: { data: "bytes" },
+    doc: "The server's step of a challenge and response.",
+  },
+  READY: {
+    code: 0x04,
+    sender: "server",
+    phases: ["auth"],
+    on: "session",
+    max: 2048,
+    fields: { session: "word", user: "sentence" },
+    doc: "The client is in. `session` names the session as the server's log does.",
+  },
+  PING: {
+    code: 0x08,
+    sender: "both",
+    phases: RUNNING,
+    on: "session",
+    max: 8,
+    fields: { nonce: "u64" },
+    doc: "Are you there? Answered by a PONG with the same nonce, before any queued data.",
+  },
+  PONG: {
+    code: 0x09,
+    sender: "both",
+    phases: RUNNING,
+    on: "session",
+    max: 8,
+    fields: { nonce: "u64" },
+    doc: "The answer to a PING.",
+  },
+  WINDOW: {
+    code: 0x0a,
+    sender: "both",
+    phases: RUNNING,
+    on: "stream",
+    max: 4,
+    fields: { credit: "u32" },
+    doc: "The receiver of the stream's metered frames takes `credit` bytes more.",
+  },
+  CANCEL: {
+    code: 0x0b,
+    sender: "both",
+    phases: RUNNING,
+    on: "stream",
+    max: 2,
+    fields: { code: "u16" },
+    doc: "The sender gives the stream up; neither side sends on it any more.",
+  },
+  GOAWAY: {
+    code: 0x0c,
+    sender: "both",
+    phases: HANDSHAKE,
+    on: "session",
+    max: 2048,
+    fields: { code: "u16", message: "sentence" },
+    doc:
+      "No new streams; open ones finish, then the sender closes. `code` 0: an ordinary end; else a code of the errors table.",
+  },
+  ERROR: {
+    code: 0x0d,
+    sender: "both",
+    phases: HANDSHAKE,
+    on: "any",
+    max: 8192,
+    fields: { code: "u16", subject: "path", detail: "sentence" },
+    doc:
+      "On a stream: the request failed and the stream is closed. On stream 0: the session has failed and ends. `subject` names what it is about and may be empty, as may `detail`.",
+  },
+  DATA: {
+    code: 0x10,
+    sender: "both",
+    phases: RUNNING,
+    on: "stream",
+    max: MAX_DATA,
+    metered: true,
+    fields: null,
+    doc: "Bytes of a file.",
+  },
+  END: {
+    code: 0x11,
+    sender: "both",
+    phases: RUNNING,
+    on: "stream",
+    max: 8192,
+    fin: true,
+    fields: { size: "u64", algorithm: "word", digest: "bytes" },
+    doc:
+      "After the last DATA: bytes sent, and their digest (`none`: empty digest). As a server's answer to a put: what is stored.",
+  },
+  ENTRIES: {
+    code: 0x12,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 128 * 1024,
+    metered: true,
+    fields: { entries: "entries" },
+    doc: "A page of a listing.",
+  },
+  INFO: {
+    code: 0x13,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 64,
+    fin: true,
+    fields: { type: "entryType", size: "u64", modified: "time", mode: "mode" },
+    doc: "What a path is. The answer to STAT, and the first answer to GET.",
+  },
+  ACCEPT: {
+    code: 0x14,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 8192,
+    fields: { offset: "u64", algorithm: "word", digest: "bytes" },
+    doc:
+      "The answer to a PUT that asked to continue: send from `offset`; what lies before it has this digest. 0: begin anew.",
+  },
+  DONE: {
+    code: 0x15,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 32,
+    fin: true,
+    fields: { count: "u64", skipped: "u64" },
+    doc: "The request succeeded: things listed or removed, and things left out (names that are not Unicode).",
+  },
+  DIGEST: {
+    code: 0x16,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 8192,
+    fin: true,
+    fields: { algorithm: "word", digest: "bytes", size: "u64" },
+    doc: "The answer to HASH: the digest of `size` bytes.",
+  },
+  LIST: {
+    code: 0x20,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", recursive: "u8" },
+    doc: "List a folder, with 1 everything below it. Answered by ENTRIES pages in no order and DONE.",
+  },
+  STAT: {
+    code: 0x21,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path" },
+    doc: "Answered by INFO.",
+  },
+  GET: {
+    code: 0x22,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", offset: "u64", length: "size", algorithm: "word" },
+    doc:
+      "Send a file from `offset`, `length` bytes or to the end. Answered by INFO, DATA and END with a digest of what was sent.",
+  },
+  PUT: {
+    code: 0x23,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fields: {
+      path: "path",
+      size: "size",
+      modified: "time",
+      mode: "mode",
+      algorithm: "word",
+      options: "u8",
+      key: "word",
+    },
+    doc:
+      "Store a file: DATA and END follow, END with a digest by `algorithm`. Answered, once it is in place and durable, by END. `options`: 1 refuse to replace, 2 make missing folders, 4 continue an unfinished put of the same `key` (wait for ACCEPT).",
+  },
+  MKDIR: {
+    code: 0x24,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", options: "u8" },
+    doc: "Make a folder. `options`: 2 make missing folders too, and be content with one that is there. Answered by DONE.",
+  },
+  REMOVE: {
+    code: 0x25,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", recursive: "u8" },
+    doc: "Remove a file or an empty folder, with 1 everything below it too. Answered by DONE.",
+  },
+  MOVE: {
+    code: 0x26,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 16384,
+    fin: true,
+    fields: { from: "path", to: "path", options: "u8" },
+    doc: "Rename. `options`: 1 refuse to replace. Answered by DONE.",
+  },
+  HASH: {
+    code: 0x27,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", offset: "u64", length: "size", algorithm: "word" },
+    doc: "Digest of a file or a part of it. Answered by DIGEST.",
+  },
+} as const satisfies Record<string, FrameRow>;
+
+/** Bits of the `options` fields. */
+export const OPTION_NO_REPLACE = 1;
+export const OPTION_PARENTS = 2;
+export const OPTION_CONTINUE = 4;
+
+export type FrameName = keyof typeof FRAMES;
+/** The fields of a frame as an object. */
+export type FrameFields<N extends FrameName> = (typeof FRAMES)[N]["fields"] extends
+  infer F extends Readonly<Record<string, FieldName>> ? { readonly [K in keyof F]: FieldValue<F[K]> }
+  : Record<never, never>;
+
+/** Frames that open a stream: the requests. */
+export type RequestName = { [N in FrameName]: (typeof FRAMES)[N]["on"] extends "opens" ? N : never }[FrameName];
+
+/** A row of the table, without what is known of it at compile time. */
+export function frameRow(name: FrameName): FrameRow {
+  return FRAMES[name];
+}
+
+const BY_CODE: (FrameName | undefined)[] = [];
+for (const [name, row] of Object.entries(FRAMES)) BY_CODE[row.code] = name as FrameName;
+
+export function frameName(code: number): FrameName | undefined {
+  return BY_CODE[code];
+}

@@ -1,0 +1,93 @@
+import { checkPayload, type FrameHeader, type RawFrame, readHeader } from "./codec.ts";
+import { FLAG_FIN, type FrameName, HEADER_BYTES, MAX_DATA } from "./frames.ts";
+
+/** A quiet session's receive buffer, in bytes. */
+const SMALL = 4 * 1024;
+/** The largest receive buffer: two whole DATA frames, so that reads stay large while one is being parsed. */
+const LARGE = 4 * 1024 * 1024;
+/** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
+const TIGHT = 512 * 1024;
+
+/**
+ * Cuts a byte stream into frames. The caller reads into `space()`, says how much with `filled()`, and takes frames
+ * with `next()` until there is none; payloads are views into the buffer and good until `space()` is called again.
+ *
+ * The buffer grows with what has arrived, never with what a header claims, and is bounded by LARGE.
+ */
+export class Splitter {
+  readonly #check: (header: FrameHeader) => FrameName;
+  #buffer = new Uint8Array(SMALL);
+  #start = 0;
+  #end = 0;
+  #header: { value: FrameHeader; name: FrameName } | null = null;
+
+  /** `check` names the frame or throws; it sees each header as soon as it is complete. */
+  constructor(check: (header: FrameHeader) => FrameName) {
+    this.#check = check;
+  }
+
+  /** Bytes that have arrived and belong to no complete frame yet. */
+  get pending(): number {
+    return this.#end - this.#start;
+  }
+
+  /** Bytes of memory held. */
+  get capacity(): number {
+    return this.#buffer.length;
+  }
+
+  /** Room for the next read: never empty. */
+  space(): Uint8Array {
+    if (this.#start === this.#end) this.#start = this.#end = 0;
+    const free = this.#buffer.length - this.#end;
+    // A read that filled the buffer to its end says that there is more where it came from.
+    if (free === 0 && this.#buffer.length < LARGE) {
+      const pending = this.pending;
+      const larger = new Uint8Array(Math.min(this.#buffer.length * 4, LARGE));
+      larger.set(this.#buffer.subarray(this.#start, this.#end));
+      this.#buffer = larger;
+      this.#start = 0;
+      this.#end = pending;
+    } else if (this.#start > 0 && free < Math.min(TIGHT, this.#buffer.length / 4)) {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+      this.#end -= this.#start;
+      this.#start = 0;
+    }
+    return this.#buffer.subarray(this.#end);
+  }
+
+  filled(bytes: number): void {
+    this.#end += bytes;
+  }
+
+  /** Gives a large buffer back while nothing is under way. */
+  relax(): void {
+    if (this.pending === 0 && this.#buffer.length > SMALL) {
+      this.#buffer = new Uint8Array(SMALL);
+      this.#start = this.#end = 0;
+    }
+  }
+
+  /**
+   * The next complete frame, its CRC checked, or null.
+   *
+   * @throws {FshError} what the check throws, or BAD_CRC
+   */
+  next(): RawFrame | null {
+    if (this.#header === null) {
+      if (this.pending < HEADER_BYTES) return null;
+      const value = readHeader(this.#buffer, this.#start);
+      this.#header = { value, name: this.#check(value) };
+    }
+    const { value, name } = this.#header;
+    if (this.pending < HEADER_BYTES + value.length) return null;
+    const from = this.#start + HEADER_BYTES;
+    const payload = this.#buffer.subarray(from, from + value.length);
+    checkPayload(value, payload, name);
+    this.#start = from + value.length;
+    this.#header = null;
+    return { name, fin: (value.flags & FLAG_FIN) !== 0, stream: value.stream, payload };
+  }
+}
+
+if (LARGE < 2 * (MAX_DATA + HEADER_BYTES)) throw new Error("the receive buffer must hold two DATA frames");
