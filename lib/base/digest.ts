@@ -35,5 +35,8 @@ export function createDigest(algorithm: string): Digest {
     return { algorithm, update: (bytes) => void hash.update(bytes), finish: () => new Uint8Array(hash.digest()) };
   }
   if (algorithm === "none") return { algorithm, update() {}, finish: () => new Uint8Array(0) };
-  throw new FshError("UNSUPPORTED", { subject: `digest ${algorithm}`, detail: `known: ${DIGEST_ALGORITHMS.join(", ")}` });
+  throw new FshError("UNSUPPORTED", {
+    subject: `digest ${algorithm}`,
+    detail: `known: ${DIGEST_ALGORITHMS.join(", ")}`,
+  });
 }

@@ -45,7 +45,10 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
     const { fields: info } = await expect(stream, "INFO");
     const sink = await options.open(info);
     const limit = Math.min(length ?? Infinity, info.size - offset);
-    return { ...await receiveBody(stream, sink, { algorithm, limit, progress: options.progress, subject: path }), info };
+    return {
+      ...await receiveBody(stream, sink, { algorithm, limit, progress: options.progress, subject: path }),
+      info,
+    };
   } catch (error) {
     stream.cancel(toFshError(error));
     throw error;

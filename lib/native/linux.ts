@@ -163,7 +163,13 @@ class LinuxDescriptors implements Descriptors {
     const how = BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
     for (let attempt = 0;; attempt++) {
       const fd = Number(
-        this.#libc.syscall(SYS_OPENAT2, BigInt(root), cString(path), new Uint8Array(how.buffer), BigInt(how.byteLength)),
+        this.#libc.syscall(
+          SYS_OPENAT2,
+          BigInt(root),
+          cString(path),
+          new Uint8Array(how.buffer),
+          BigInt(how.byteLength),
+        ),
       );
       // EAGAIN: something was renamed meanwhile and the kernel could not be sure (openat2(2)).
       if (fd >= 0 || errno(this.#libc) !== 11 || attempt === 100) return this.#checked(fd, "openat2");
@@ -178,7 +184,10 @@ class LinuxDescriptors implements Descriptors {
   }
 
   names(folder: number): RawName[] {
-    const bytes = this.#checked(Number(this.#libc.getdents64(folder, this.#names, BigInt(this.#names.length))), "getdents64");
+    const bytes = this.#checked(
+      Number(this.#libc.getdents64(folder, this.#names, BigInt(this.#names.length))),
+      "getdents64",
+    );
     const names: RawName[] = [];
     // struct linux_dirent64 (getdents(2)): u64 inode, i64 offset, u16 record length, u8 type, name and NUL.
     const view = new DataView(this.#names.buffer);

@@ -170,7 +170,12 @@ export class Server {
       context.log.debug("done", facts());
     } catch (error) {
       const failure = toFshError(error);
-      context.log.info("failed", { ...facts(), error: failure.error, reason: failure.message, cause: causeOf(failure) });
+      context.log.info("failed", {
+        ...facts(),
+        error: failure.error,
+        reason: failure.message,
+        cause: causeOf(failure),
+      });
       throw failure;
     }
   }

@@ -129,7 +129,9 @@ export class Handshake {
 function agree(own: SessionLimits, peer: FrameFields<"HELLO">): Terms {
   if (peer.version !== PROTOCOL_VERSION) throw new FshError("BAD_VERSION", { detail: `version ${peer.version}` });
   const atLeast = (name: string, value: number, least: number) => {
-    if (value < least) throw new FshError("BAD_FIELD", { subject: "HELLO", detail: `${name} ${value} is under ${least}` });
+    if (value < least) {
+      throw new FshError("BAD_FIELD", { subject: "HELLO", detail: `${name} ${value} is under ${least}` });
+    }
   };
   atLeast("maxData", peer.maxData, MIN_WINDOW);
   atLeast("window", peer.window, MIN_WINDOW);

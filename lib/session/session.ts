@@ -3,7 +3,14 @@ import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { type Connection, writeAll } from "../transport/transport.ts";
-import { checkHeader, decodeMessage, encodeMessage, type Message, type MessageOf, type RawFrame } from "../wire/codec.ts";
+import {
+  checkHeader,
+  decodeMessage,
+  encodeMessage,
+  type Message,
+  type MessageOf,
+  type RawFrame,
+} from "../wire/codec.ts";
 import {
   type FrameFields,
   type FrameName,
@@ -193,7 +200,9 @@ export class Session implements RequestOpener {
       if (this.#streams.size > 0) {
         await withDeadline(Promise.race([idle, this.ended]), limit, () => new FshError("GOING_AWAY")).catch(() => {});
       }
-      for (const stream of [...this.#streams.values()]) stream.fail(new FshError("GOING_AWAY", { subject: this.remote }));
+      for (const stream of [...this.#streams.values()]) {
+        stream.fail(new FshError("GOING_AWAY", { subject: this.remote }));
+      }
     }
     this.#bow(error ?? null);
     return await this.ended;
@@ -317,7 +326,10 @@ export class Session implements RequestOpener {
       throw new FshError("BAD_STREAM", { subject: message.name, detail: String(message.stream) });
     }
     if (frameRow(message.name).fin && !message.fin) {
-      throw new FshError("BAD_HEADER", { subject: message.name, detail: "it is the stream's last frame and must say so" });
+      throw new FshError("BAD_HEADER", {
+        subject: message.name,
+        detail: "it is the stream's last frame and must say so",
+      });
     }
     this.#lastStream = message.stream;
     const stream = this.#newStream(message.stream, message.fin);

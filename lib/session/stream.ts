@@ -154,7 +154,11 @@ export class Stream implements CommandStream {
   fail(error: FshError): void {
     if (this.#over) return;
     this.#finish(error);
-    const fields = { code: error.code, subject: clipUtf8(error.subject ?? "", 4096), detail: clipUtf8(error.detail ?? "", 1024) };
+    const fields = {
+      code: error.code,
+      subject: clipUtf8(error.subject ?? "", 4096),
+      detail: clipUtf8(error.detail ?? "", 1024),
+    };
     this.#host.transmit(this.id, "ERROR", encodeMessage("ERROR", this.id, fields)).catch(() => {});
   }
 

@@ -5,7 +5,16 @@ import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { osCode, osError } from "./os_error.ts";
-import type { FileReader, FileWriter, Page, ReadOptions, Storage, Stored, StoredType, WriteOptions } from "./storage.ts";
+import type {
+  FileReader,
+  FileWriter,
+  Page,
+  ReadOptions,
+  Storage,
+  Stored,
+  StoredType,
+  WriteOptions,
+} from "./storage.ts";
 
 /** Age at which an unfinished file is given up, in milliseconds: a day. */
 const PART_LIFETIME = 24 * 60 * 60 * 1000;
@@ -243,13 +252,7 @@ async function refuseBadTarget(target: Held, options: WriteOptions): Promise<voi
 }
 
 function stored(name: string, info: Deno.FileInfo): Stored {
-  const type: StoredType = info.isFile
-    ? "file"
-    : info.isDirectory
-    ? "directory"
-    : info.isSymlink
-    ? "symlink"
-    : "other";
+  const type: StoredType = info.isFile ? "file" : info.isDirectory ? "directory" : info.isSymlink ? "symlink" : "other";
   return {
     name,
     type,

@@ -58,7 +58,11 @@ export class TcpTransport implements Transport {
       return new TcpListener(Deno.listen({ ...options, transport: "tcp" }), this.#keepAlive);
     } catch (cause) {
       if (cause instanceof Deno.errors.AddrInUse) {
-        throw new FshError("ADDRESS_IN_USE", { subject, detail: "stop the other program or take another --port", cause });
+        throw new FshError("ADDRESS_IN_USE", {
+          subject,
+          detail: "stop the other program or take another --port",
+          cause,
+        });
       }
       if (cause instanceof Deno.errors.AddrNotAvailable) throw new FshError("ADDRESS_UNAVAILABLE", { subject, cause });
       if (cause instanceof Deno.errors.PermissionDenied) {

@@ -269,7 +269,8 @@ export const FRAMES = {
     max: 8192,
     fin: true,
     fields: { path: "path", options: "u8" },
-    doc: "Make a folder. `options`: 2 make missing folders too, and be content with one that is there. Answered by DONE.",
+    doc:
+      "Make a folder. `options`: 2 make missing folders too, and be content with one that is there. Answered by DONE.",
   },
   REMOVE: {
     code: 0x25,

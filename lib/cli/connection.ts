@@ -1,0 +1,94 @@
+import { FshError } from "../base/errors.ts";
+import { Client, DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
+import { type FshUrl, parseUrlOrPath } from "../client/url.ts";
+import type { Args, Environment, OptionRow } from "./args.ts";
+import { makeLog } from "./output.ts";
+import { parseDuration, parseWhole } from "./values.ts";
+
+/** Options of every subcommand that talks to a server. */
+export const CONNECTION_OPTIONS: readonly OptionRow[] = [
+  {
+    name: "heartbeat",
+    value: "TIME",
+    default: `${DEFAULT_LIMITS.heartbeat / 1000}s`,
+    help: "silence before a PING; both sides agree on the shorter; off",
+  },
+  {
+    name: "heartbeat-misses",
+    value: "N",
+    default: String(DEFAULT_LIMITS.misses),
+    help: "unanswered PINGs before the server counts as dead",
+  },
+  {
+    name: "connect-timeout",
+    value: "TIME",
+    default: `${DEFAULT_TIMEOUTS.connect / 1000}s`,
+    help: "for the connection, all addresses of the host together",
+  },
+  {
+    name: "handshake-timeout",
+    value: "TIME",
+    default: `${DEFAULT_TIMEOUTS.handshake / 1000}s`,
+    help: "for the first words of the server",
+  },
+  {
+    name: "stall-timeout",
+    value: "TIME",
+    default: `${DEFAULT_TIMEOUTS.stall / 1000}s`,
+    help: "for a transfer in which no byte moves; off",
+  },
+];
+
+export function remoteUrl(text: string): FshUrl {
+  return parseUrlOrPath(text, Deno.env.get("FSH_URL"));
+}
+
+export async function connect(url: FshUrl, args: Args, environment: Environment): Promise<Client> {
+  return await Client.connect(url, {
+    user: url.user,
+    log: makeLog({ json: false, fallback: "error" }),
+    limits: {
+      heartbeat: parseDuration("heartbeat", args.value("heartbeat")),
+      misses: parseWhole("heartbeat-misses", args.value("heartbeat-misses"), { min: 1, max: 1000 }),
+    },
+    timeouts: {
+      connect: parseDuration("connect-timeout", args.value("connect-timeout")),
+      handshake: parseDuration("handshake-timeout", args.value("handshake-timeout")),
+      stall: parseDuration("stall-timeout", args.value("stall-timeout")),
+    },
+    signal: environment.signal,
+  });
+}
+
+/** Connects, works, says goodbye. Ctrl-C tells the server, ends what runs, and waits until it has cleaned up. */
+export async function withClient<T>(
+  url: FshUrl,
+  args: Args,
+  environment: Environment,
+  work: (client: Client) => Promise<T>,
+): Promise<T> {
+  const client = await connect(url, args, environment);
+  const interrupt = () => void client.session.close({ limit: 1, error: new FshError("INTERRUPTED") });
+  environment.signal.addEventListener("abort", interrupt);
+  try {
+    if (environment.signal.aborted) interrupt();
+    return await work(client);
+  } catch (error) {
+    throw environment.signal.aborted ? new FshError("INTERRUPTED") : error;
+  } finally {
+    environment.signal.removeEventListener("abort", interrupt);
+    await client.close();
+  }
+}
+
+/** What two URLs have in common if they are on the same server. */
+export function serverKey(url: FshUrl): string {
+  return JSON.stringify([url.hostname, url.port, url.user]);
+}
+
+/** All operands of one command must be on one server. */
+export function sameServer(first: FshUrl, second: FshUrl): void {
+  if (serverKey(first) !== serverKey(second)) {
+    throw new FshError("USAGE", { subject: second.hostname, detail: "all URLs must be on the same server" });
+  }
+}

@@ -1,0 +1,157 @@
+import { basename } from "@std/path";
+import { FshError, isError } from "../base/errors.ts";
+import { childPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import type { Client } from "../client/client.ts";
+import { downloadFile, downloadTo, downloadTree, fileSink, folderOf, type LocalPlace } from "../client/download.ts";
+import { oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
+import { type FshUrl, isUrl } from "../client/url.ts";
+import type { Sink } from "../session/command.ts";
+import { LocalStorage } from "../storage/local.ts";
+import type { Args, Subcommand } from "./args.ts";
+import { CONNECTION_OPTIONS, remoteUrl, serverKey, withClient } from "./connection.ts";
+import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
+import { finishTransfer, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+
+export const getCommand: Subcommand = {
+  name: "get",
+  usage: ["[-r] URL... [DEST]"],
+  summary: "get files or folders from a server",
+  details: `DEST is a file, a folder, or - for standard output; without it, this folder. A file appears under its name
+only once all of it is there and its digest agrees with the server's.
+
+  fsh get fsh://host/report.pdf
+  fsh get fsh://host/a fsh://host/b downloads/
+  fsh get -r fsh://host/projects .
+  fsh get fsh://host/backup.tar - | tar x
+  FSH_URL=fsh://host fsh get /report.pdf .
+
+With FSH_URL set, a last argument that begins with / is DEST if it is not the only one.`,
+  options: [
+    { name: "recursive", short: "r", help: "folders with all that is in them" },
+    ...TRANSFER_OPTIONS,
+    {
+      name: "durability",
+      value: "HOW",
+      default: "none",
+      help: "file: on disk before it counts as done; none: left to the system",
+    },
+    ...PROGRESS_OPTIONS,
+    ...CONNECTION_OPTIONS,
+  ],
+  operands: { min: 1, max: Infinity },
+
+  async run(args, environment) {
+    const { sources, destination } = splitOperands(args.operands);
+    const progress = new Progress("got", args);
+    const options = transferOptions(args, environment, progress);
+    for (const group of Object.values(Object.groupBy(sources, serverKey))) {
+      const [first] = group as FshUrl[];
+      if (!first) continue;
+      await withClient(first, args, environment, async (client) => {
+        for (const url of group as FshUrl[]) {
+          const job = () => getOne(client, url, destination, sources.length > 1, args, options);
+          if (sources.length === 1) await job();
+          else await oneOfSeveral(url.path, progress, job);
+        }
+      });
+    }
+    return finishTransfer(progress, sources.length, args);
+  },
+};
+
+function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destination: string } {
+  const last = operands.at(-1) ?? "";
+  const hasDestination = operands.length > 1 && !isUrl(last);
+  const sources = (hasDestination ? operands.slice(0, -1) : operands).map(remoteUrl);
+  return { sources, destination: hasDestination ? last : "." };
+}
+
+async function getOne(
+  client: Client,
+  url: FshUrl,
+  destination: string,
+  several: boolean,
+  args: Args,
+  options: TransferOptions,
+): Promise<void> {
+  const name = lastName(url.path);
+  if (destination === "-") return await downloadTo(client, url.path, standardOutput(), options);
+
+  const recursive = args.has("recursive");
+  const isTree = recursive && (await client.stat(url.path)).type === "directory";
+  const what = await kindOf(destination);
+  if (what === "device" && !isTree) {
+    using file = await Deno.open(destination, { write: true });
+    return await downloadTo(client, url.path, fileSink(file), options);
+  }
+  const into = what === "directory" || destination.endsWith("/") || several;
+  if (into && what === null) await Deno.mkdir(destination, { recursive: true });
+  if (!isTree && name === "") {
+    throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
+  }
+
+  const place = await openPlace(destination, into ? name : null, isTree, args);
+  try {
+    if (isTree) await downloadTree(client, url.path, place, options);
+    else await downloadFile(client, url.path, place, options);
+  } catch (error) {
+    if (!recursive && isError(error, "IS_DIRECTORY") && error.remote) {
+      throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
+    }
+    throw error;
+  } finally {
+    place.storage.close();
+  }
+}
+
+/** Opens the folder that the copy goes into. `name`: the copy's name there; null: the destination is the copy itself. */
+async function openPlace(destination: string, name: string | null, isTree: boolean, args: Args): Promise<LocalPlace> {
+  const durability = args.value("durability") === "file" ? "file" : "none";
+  if (name === null && isTree) {
+    await Deno.mkdir(destination, { recursive: true });
+    return { storage: await LocalStorage.open(destination, { durability }), path: ROOT };
+  }
+  const folder = name === null ? folderOf(destination) : destination;
+  const child = name === null ? basename(destination) : name;
+  const path: SafePath = child === "" ? ROOT : childPath(ROOT, child);
+  return { storage: await LocalStorage.open(folder, { durability }), path };
+}
+
+function lastName(path: string): string {
+  return path.replace(/\/$/, "").split("/").at(-1) ?? "";
+}
+
+/** What lies at a local path; null: nothing. */
+async function kindOf(path: string): Promise<"file" | "directory" | "device" | null> {
+  try {
+    const info = await Deno.stat(path);
+    return info.isFile ? "file" : info.isDirectory ? "directory" : "device";
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return null;
+    throw new FshError("NOT_PERMITTED", { subject: path, cause: error });
+  }
+}
+
+/** Into a file or /dev/null each write returns at once; into a pipe it may not, and must not hold up the heartbeat. */
+function standardOutput(): Sink {
+  let waits = true;
+  try {
+    const info = Deno.statSync("/dev/stdout");
+    waits = !(info.isFile || (info.isCharDevice && !Deno.stdout.isTerminal()));
+  } catch {
+    // A platform without /dev/stdout.
+  }
+  const write = fileSink(Deno.stdout);
+  if (waits) {
+    return async (chunk) => {
+      try {
+        await write(chunk);
+      } catch (error) {
+        throw new FshError("CANCELLED", { subject: "standard output", detail: "its reader has gone", cause: error });
+      }
+    };
+  }
+  return (chunk) => {
+    for (let at = 0; at < chunk.length;) at += Deno.stdout.writeSync(at === 0 ? chunk : chunk.subarray(at));
+  };
+}

@@ -1,0 +1,103 @@
+import { isError } from "../base/errors.ts";
+import type { Client } from "../client/client.ts";
+import type { FshUrl } from "../client/url.ts";
+import type { Entry } from "../wire/field.ts";
+import type { Subcommand } from "./args.ts";
+import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { displayName, note, print } from "./output.ts";
+
+/** More names than this are printed as they come, so that a huge folder needs no memory here. */
+const SORTED = 50_000;
+
+export const lsCommand: Subcommand = {
+  name: "ls",
+  usage: ["[-l] [-R] [--json] URL"],
+  summary: "list a folder, or show one file",
+  details: `Names are sorted; of a folder with more than ${SORTED} entries they come as the server has them.
+
+  fsh ls fsh://host/
+  fsh ls -lR fsh://host/projects      sizes and times, everything below
+  fsh ls --json /projects             one JSON object per name; the server is in FSH_URL`,
+  options: [
+    { name: "long", short: "l", help: "type, permissions, size in bytes and time as well" },
+    { name: "recursive", short: "R", help: "everything below, named by relative paths" },
+    { name: "json", help: "one JSON object per line" },
+    ...CONNECTION_OPTIONS,
+  ],
+  operands: { min: 1, max: 1 },
+
+  async run(args, environment) {
+    const url = remoteUrl(args.operands[0] ?? "");
+    const show = args.has("json") ? jsonLine : args.has("long") ? longLine : shortLine;
+    return await withClient(url, args, environment, async (client) => {
+      const skipped = await showAll(client, url, args.has("recursive"), (entry) => print(show(entry)));
+      if (skipped === 0) return 0;
+      note(`fsh: ${skipped} names left out: they are not Unicode, or a folder could not be read`);
+      return 7;
+    });
+  },
+};
+
+async function showAll(
+  client: Client,
+  url: FshUrl,
+  recursive: boolean,
+  show: (entry: Entry) => void,
+): Promise<number> {
+  const waiting: Entry[] = [];
+  let sorting = true;
+  const flush = () => waiting.splice(0).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0).forEach(show);
+  const listing = client.list(url.path, { recursive });
+  for (;;) {
+    let page: Awaited<ReturnType<typeof listing.next>>;
+    try {
+      page = await listing.next();
+    } catch (error) {
+      if (!isError(error, "NOT_DIRECTORY")) throw error;
+      show({ ...await client.stat(url.path), name: url.path.slice(url.path.lastIndexOf("/") + 1) });
+      return 0;
+    }
+    if (page.done) {
+      flush();
+      return page.value.skipped;
+    }
+    if (!sorting) page.value.forEach(show);
+    else {
+      for (const entry of page.value) waiting.push(entry);
+      if (waiting.length > SORTED) {
+        sorting = false;
+        flush();
+      }
+    }
+  }
+}
+
+function shortLine(entry: Entry): string {
+  return displayName(entry.name) + (entry.type === "directory" ? "/" : "");
+}
+
+function longLine(entry: Entry): string {
+  const size = String(entry.size).padStart(13);
+  return `${modeText(entry)} ${size} ${timeText(entry.modified)} ${shortLine(entry)}`;
+}
+
+function jsonLine(entry: Entry): string {
+  const modified = entry.modified === null ? null : new Date(entry.modified).toISOString();
+  return JSON.stringify({ ...entry, modified });
+}
+
+/** As `ls -l` does: `-rw-r--r--`. */
+export function modeText({ type, mode }: Pick<Entry, "type" | "mode">): string {
+  const kind = { file: "-", directory: "d", symlink: "l", other: "?" }[type];
+  if (mode === null) return kind + "?????????";
+  let text = kind;
+  for (let bit = 8; bit >= 0; bit--) text += mode & (1 << bit) ? "xwr"[bit % 3] : "-";
+  return text;
+}
+
+/** `2026-01-31 09:00:00` in UTC. */
+export function timeText(modified: number | null): string {
+  if (modified === null) return "-".padEnd(19);
+  const date = new Date(modified);
+  return Number.isNaN(date.getTime()) ? "?".padEnd(19) : date.toISOString().slice(0, 19).replace("T", " ");
+}

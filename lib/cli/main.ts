@@ -1,0 +1,80 @@
+import { FshError, toFshError } from "../base/errors.ts";
+import { osError } from "../storage/os_error.ts";
+import { parseSubcommand, type Subcommand } from "./args.ts";
+import { getCommand } from "./get.ts";
+import { hashCommand } from "./hash.ts";
+import { helpCommand } from "./help.ts";
+import { lsCommand } from "./ls.ts";
+import { mkdirCommand } from "./mkdir.ts";
+import { mvCommand } from "./mv.ts";
+import { complain, note } from "./output.ts";
+import { pingCommand } from "./ping.ts";
+import { putCommand } from "./put.ts";
+import { rmCommand } from "./rm.ts";
+import { serveCommand } from "./serve.ts";
+import { statCommand } from "./stat.ts";
+import { versionCommand } from "./version.ts";
+
+/** Every subcommand, in the order of `fsh help`. */
+export const SUBCOMMANDS: readonly Subcommand[] = [
+  serveCommand,
+  lsCommand,
+  getCommand,
+  putCommand,
+  statCommand,
+  hashCommand,
+  mkdirCommand,
+  rmCommand,
+  mvCommand,
+  pingCommand,
+  helpCommand(() => SUBCOMMANDS),
+  versionCommand,
+];
+
+const OTHER_NAMES: Readonly<Record<string, string>> = { "--help": "help", "-h": "help", "--version": "version" };
+
+/** Runs one command line and answers the exit status. Never throws. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const release = interruptible();
+  try {
+    return await run(argv, release.signal);
+  } catch (thrown) {
+    const error = thrown instanceof FshError ? thrown : toFshError(osError(thrown, "fsh"));
+    complain(error);
+    if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") note(String(error.stack));
+    return error.exit;
+  } finally {
+    release.stop();
+  }
+}
+
+async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
+  const [first, ...rest] = argv;
+  if (first === undefined) {
+    await run(["help"], signal);
+    return 2;
+  }
+  const name = OTHER_NAMES[first] ?? first;
+  const command = SUBCOMMANDS.find((one) => one.name === name);
+  if (!command) throw new FshError("USAGE", { subject: first, detail: "no such command; see: fsh help" });
+  const end = rest.indexOf("--");
+  if (rest.slice(0, end === -1 ? undefined : end).some((word) => word === "--help" || word === "-h")) {
+    return await run(["help", name], signal);
+  }
+  return await command.run(parseSubcommand(command, rest), { signal });
+}
+
+/** Ctrl-C and SIGTERM abort the signal; the second one ends the program at once. */
+function interruptible(): { signal: AbortSignal; stop: () => void } {
+  const controller = new AbortController();
+  const signals: Deno.Signal[] = Deno.build.os === "windows" ? ["SIGINT"] : ["SIGINT", "SIGTERM"];
+  const onSignal = () => {
+    if (controller.signal.aborted) Deno.exit(130);
+    controller.abort(new FshError("INTERRUPTED"));
+  };
+  for (const name of signals) Deno.addSignalListener(name, onSignal);
+  return {
+    signal: controller.signal,
+    stop: () => signals.forEach((name) => Deno.removeSignalListener(name, onSignal)),
+  };
+}

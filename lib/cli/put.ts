@@ -1,0 +1,103 @@
+import { basename, resolve } from "@std/path";
+import { FshError, isError } from "../base/errors.ts";
+import { childPath, ROOT } from "../base/virtual_path.ts";
+import type { Client } from "../client/client.ts";
+import { folderOf } from "../client/download.ts";
+import { oneOfSeveral } from "../client/transfer.ts";
+import { uploadFile, uploadFrom, type UploadOptions, uploadTree } from "../client/upload.ts";
+import type { FshUrl } from "../client/url.ts";
+import { LocalStorage } from "../storage/local.ts";
+import { osError } from "../storage/os_error.ts";
+import type { Subcommand } from "./args.ts";
+import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
+import { finishTransfer, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+
+export const putCommand: Subcommand = {
+  name: "put",
+  usage: ["[-r] FILE... URL"],
+  summary: "put files or folders on a server",
+  details:
+    `FILE may be - for standard input; URL then names the file. If URL is a folder or ends in /, the files go into
+it. A file appears under its name only once the server has all of it on disk and the digests agree.
+
+  fsh put report.pdf fsh://host/
+  fsh put *.jpg fsh://host/pictures/
+  fsh put -r projects fsh://host/backup/
+  tar c . | fsh put - fsh://host/backup.tar`,
+  options: [
+    { name: "recursive", short: "r", help: "folders with all that is in them" },
+    { name: "parents", help: "make missing folders on the server" },
+    ...TRANSFER_OPTIONS,
+    ...PROGRESS_OPTIONS,
+    ...CONNECTION_OPTIONS,
+  ],
+  operands: { min: 2, max: Infinity },
+
+  async run(args, environment) {
+    const files = args.operands.slice(0, -1);
+    const url = remoteUrl(args.operands.at(-1) ?? "");
+    const progress = new Progress("put", args);
+    const options: UploadOptions = {
+      ...transferOptions(args, environment, progress),
+      parents: args.has("parents"),
+    };
+    await withClient(url, args, environment, async (client) => {
+      const into = files.length > 1 || url.path.endsWith("/") || await isFolder(client, url);
+      for (const file of files) {
+        const job = () => putOne(client, file, url.path, { ...options, into, recursive: args.has("recursive") });
+        if (files.length === 1) await job();
+        else await oneOfSeveral(file, progress, job);
+      }
+    });
+    return finishTransfer(progress, files.length, args);
+  },
+};
+
+interface PutOneOptions extends UploadOptions {
+  /** The URL is a folder: the file keeps its name. */
+  readonly into: boolean;
+  readonly recursive: boolean;
+}
+
+async function putOne(client: Client, file: string, path: string, options: PutOneOptions): Promise<void> {
+  const target = (name: string) => options.into ? path.replace(/\/?$/, "/") + name : path;
+  if (file === "-") {
+    if (options.into) throw new FshError("USAGE", { subject: path, detail: "standard input needs a file name there" });
+    return await uploadFrom(client, Deno.stdin, path, { ...options, size: null });
+  }
+  let info: Deno.FileInfo;
+  try {
+    info = await Deno.stat(file);
+  } catch (error) {
+    throw osError(error, file);
+  }
+  if (info.isDirectory) {
+    if (!options.recursive) throw new FshError("IS_DIRECTORY", { subject: file, detail: "use -r to put a folder" });
+    const storage = await LocalStorage.open(file);
+    try {
+      return await uploadTree(client, { storage, path: ROOT }, target(basename(resolve(file))), options);
+    } finally {
+      storage.close();
+    }
+  }
+  if (!info.isFile) throw new FshError("NOT_REGULAR", { subject: file });
+  // Named by the user, a symbolic link is followed wherever it leads.
+  const real = await Deno.realPath(file);
+  const storage = await LocalStorage.open(folderOf(real));
+  try {
+    const place = { storage, path: childPath(ROOT, basename(real)) };
+    await uploadFile(client, place, target(basename(file)), options);
+  } finally {
+    storage.close();
+  }
+}
+
+async function isFolder(client: Client, url: FshUrl): Promise<boolean> {
+  try {
+    return (await client.stat(url.path)).type === "directory";
+  } catch (error) {
+    if (isError(error, "NOT_FOUND", "NOT_DIRECTORY")) return false;
+    throw error;
+  }
+}

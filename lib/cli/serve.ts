@@ -1,0 +1,133 @@
+import { FshError } from "../base/errors.ts";
+import { withDeadline } from "../base/clock.ts";
+import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
+import { DEFAULT_PORT } from "../client/url.ts";
+import { Server } from "../server/server.ts";
+import { LocalStorage } from "../storage/local.ts";
+import { TcpTransport } from "../transport/tcp.ts";
+import type { Args, Environment, Subcommand } from "./args.ts";
+import { displayName, makeLog, print } from "./output.ts";
+import { parseChoice, parseDuration, parseWhole } from "./values.ts";
+
+/** Milliseconds between two searches for part files that nobody will continue. */
+const SWEEP_INTERVAL = 24 * 60 * 60 * 1000;
+
+export const serveCommand: Subcommand = {
+  name: "serve",
+  usage: ["[DIR]"],
+  summary: "serve a folder",
+  details: `Serves DIR (this folder, if none is named) until Ctrl-C or SIGTERM. One line on standard output says
+when it is ready and where; the log goes to standard error, FSH_LOG=debug or trace makes it talk more.
+On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a second one ends at once.
+
+  fsh serve                       this folder, for this machine only
+  fsh serve /srv/files --read-only
+  fsh serve --port 0 --json       any free port; a program reads which`,
+  options: [
+    { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
+    { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
+    { name: "read-only", help: "refuse whatever would change something" },
+    {
+      name: "durability",
+      value: "HOW",
+      default: "file",
+      help: "file: on disk before it is acknowledged; none: left to the system",
+    },
+    { name: "json", help: "every line of output is one JSON object" },
+    {
+      name: "heartbeat",
+      value: "TIME",
+      default: `${DEFAULT_LIMITS.heartbeat / 1000}s`,
+      help: "silence before a PING; both sides agree on the shorter; off",
+    },
+    {
+      name: "heartbeat-misses",
+      value: "N",
+      default: String(DEFAULT_LIMITS.misses),
+      help: "unanswered PINGs before a client counts as dead",
+    },
+    {
+      name: "handshake-timeout",
+      value: "TIME",
+      default: `${DEFAULT_TIMEOUTS.handshake / 1000}s`,
+      help: "for a client to say who it is",
+    },
+    {
+      name: "idle-timeout",
+      value: "TIME",
+      default: `${DEFAULT_TIMEOUTS.idle / 1000}s`,
+      help: "for an unused session from which nothing at all is heard; off",
+    },
+    {
+      name: "stall-timeout",
+      value: "TIME",
+      default: `${DEFAULT_TIMEOUTS.stall / 1000}s`,
+      help: "for a transfer in which no byte moves; off",
+    },
+    { name: "drain-timeout", value: "TIME", default: "30s", help: "for running transfers to finish at the end" },
+    { name: "max-sessions", value: "N", default: "10000", help: "sessions at once" },
+  ],
+  operands: { min: 0, max: 1 },
+
+  async run(args, environment) {
+    const folder = args.operands[0] ?? ".";
+    const json = args.has("json");
+    const log = makeLog({ json, fallback: "info" });
+    const drain = parseDuration("drain-timeout", args.value("drain-timeout"));
+    const storage = await LocalStorage.open(folder, {
+      durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
+    });
+    const server = await Server.start({
+      transport: new TcpTransport(),
+      storage,
+      log,
+      ...serverSettings(args),
+    });
+    const root = displayName(await Deno.realPath(folder));
+    if (json) {
+      print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
+    } else print(`fsh: serving ${root} on ${server.url}`);
+
+    const sweeping = sweepNowAndThen(storage, environment.signal);
+    await new Promise<void>((resolve) => environment.signal.addEventListener("abort", () => resolve(), { once: true }));
+    log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
+    await withDeadline(server.close({ limit: drain }), drain + 5000, () => new FshError("GOING_AWAY")).catch(() => {});
+    await sweeping;
+    storage.close();
+    log.info("down");
+    return 0;
+  },
+};
+
+function serverSettings(args: Args) {
+  const duration = (name: string) => parseDuration(name, args.value(name));
+  return {
+    hostname: args.value("host").replace(/^\[|\]$/g, ""),
+    port: parseWhole("port", args.value("port"), { min: 0, max: 65535 }),
+    limits: {
+      ...DEFAULT_LIMITS,
+      heartbeat: duration("heartbeat"),
+      misses: parseWhole("heartbeat-misses", args.value("heartbeat-misses"), { min: 1, max: 1000 }),
+    },
+    readOnly: args.has("read-only"),
+    maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
+    handshakeTimeout: duration("handshake-timeout"),
+    idleTimeout: duration("idle-timeout"),
+    stallTimeout: duration("stall-timeout"),
+  };
+}
+
+/** Looks for forgotten part files at the start and once a day, until the server goes down. */
+async function sweepNowAndThen(storage: LocalStorage, signal: Environment["signal"]): Promise<void> {
+  while (!signal.aborted) {
+    await storage.sweep(signal);
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, SWEEP_INTERVAL);
+      signal.addEventListener("abort", () => {
+        clearTimeout(timer);
+        resolve();
+      }, { once: true });
+      if (signal.aborted) clearTimeout(timer), resolve();
+    });
+  }
+}

@@ -1,0 +1,86 @@
+import { forEachBounded } from "../base/concurrency.ts";
+import type { Source } from "../commands/body.ts";
+import type { SafePath } from "../base/virtual_path.ts";
+import { walk, type Walked } from "../storage/walk.ts";
+import type { Client } from "./client.ts";
+import type { LocalPlace } from "./download.ts";
+import { FILES_AT_ONCE, oneOfSeveral, type TransferOptions } from "./transfer.ts";
+
+export interface UploadOptions extends TransferOptions {
+  /** Make missing folders on the server. */
+  readonly parents?: boolean;
+}
+
+/** Puts one local file. */
+export async function uploadFile(
+  client: Client,
+  place: LocalPlace,
+  remote: string,
+  options: UploadOptions,
+): Promise<void> {
+  const reader = await place.storage.openRead(place.path);
+  const { size, modified, mode } = reader.info;
+  try {
+    const attributes = { size, modified, mode: options.preserve ? mode : null };
+    await uploadFrom(client, reader, remote, { ...options, ...attributes });
+  } finally {
+    reader.close();
+  }
+}
+
+/** Puts what a source gives: standard input, a file. */
+export async function uploadFrom(
+  client: Client,
+  source: Source,
+  remote: string,
+  options: UploadOptions & { size: number | null; modified?: number | null; mode?: number | null },
+): Promise<void> {
+  const { events, signal, algorithm, noReplace = false, parents = false, size, modified = null, mode = null } = options;
+  events.begin(remote, size);
+  await client.put(remote, source, {
+    size,
+    modified,
+    mode,
+    ...(algorithm ? { algorithm } : {}),
+    noReplace,
+    parents,
+    signal,
+    progress: (bytes) => events.moved(bytes),
+  });
+  events.done(remote);
+}
+
+/** Puts everything below a local folder. Symbolic links and special files are left out and named. */
+export async function uploadTree(
+  client: Client,
+  place: LocalPlace,
+  remote: string,
+  options: UploadOptions,
+): Promise<void> {
+  const { events, signal } = options;
+  const { storage } = place;
+  await client.mkdir(remote, { parents: true });
+  await forEachBounded(objectsBelow(place, options), FILES_AT_ONCE, async ({ info, path }) => {
+    if (signal?.aborted) throw signal.reason;
+    const target = childOf(remote, place.path, path);
+    await oneOfSeveral(target, events, async () => {
+      if (info.type === "directory") return await client.mkdir(target, { parents: true });
+      if (info.type === "symlink") return events.skipped(path.slice(1), "symbolic link");
+      if (info.type === "other") return events.skipped(path.slice(1), "special file");
+      await uploadFile(client, { storage, path }, target, { ...options, parents: true });
+    });
+  });
+}
+
+async function* objectsBelow(place: LocalPlace, options: TransferOptions): AsyncGenerator<Walked> {
+  for await (const { found, skipped } of walk(place.storage, place.path)) {
+    if (skipped > 0) options.events.skipped(place.path, `${skipped} names that are not Unicode or could not be read`);
+    yield* found;
+  }
+}
+
+/** Where `path`, somewhere below `from`, goes below `remote`. */
+function childOf(remote: string, from: SafePath, path: SafePath): string {
+  const below = from === "/" ? path.slice(1) : path.slice(from.length + 1);
+  return remote.endsWith("/") ? remote + below : `${remote}/${below}`;
+}

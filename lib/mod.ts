@@ -1,0 +1,17 @@
+/**
+ * The embedding API: everything that a program needs to be an fsh server or client.
+ *
+ * @module
+ */
+export { Client, type ClientOptions, DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "./client/client.ts";
+export { type FshUrl, parseUrl } from "./client/url.ts";
+export { Server, type ServerOptions } from "./server/server.ts";
+export { type LocalOptions, LocalStorage } from "./storage/local.ts";
+export { MemoryStorage } from "./storage/memory.ts";
+export type { FileReader, FileWriter, Page, Storage, Stored } from "./storage/storage.ts";
+export { MemoryTransport } from "./transport/memory.ts";
+export { TcpTransport } from "./transport/tcp.ts";
+export type { Connection, Listener, Transport } from "./transport/transport.ts";
+export { type ErrorName, ERRORS, FshError } from "./base/errors.ts";
+export { Log, type LogRecord } from "./base/log.ts";
+export { VERSION } from "./base/version.ts";
