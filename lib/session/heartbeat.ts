@@ -38,6 +38,11 @@ export class Heartbeat {
     this.#missed = 0;
   }
 
+  /** Measures the round trip while data flows, one PING at a time. */
+  probe(): void {
+    if (this.#waiting.size === 0 && !this.#stopped) this.#send(() => {});
+  }
+
   /** Sends a PING and resolves to its round trip in milliseconds; never, if the session ends first. */
   ping(): Promise<number> {
     return new Promise((resolve) => this.#send(resolve));

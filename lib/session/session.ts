@@ -33,6 +33,8 @@ const WAITED = 5;
 /** A DATA frame should not keep a PING waiting longer than this, in milliseconds, whatever the link. */
 const FRAME_TIME = 100;
 const MIN_CHUNK = 16 * 1024;
+/** While data flows, the round trip is measured this often, in milliseconds. */
+const PROBE_INTERVAL = 250;
 /** How long the last words may take to reach the peer, in milliseconds. */
 const FAREWELL = 2000;
 
@@ -90,6 +92,7 @@ export class Session implements RequestOpener {
   #farewell: SessionEnd | null = null;
   #whyEnded = new FshError("CONNECTION_LOST");
   #lastFrame: number;
+  #lastProbe: number;
   #cancelWatch: (() => void) | null = null;
   #cancelFarewell: (() => void) | null = null;
   #chunk = MAX_DATA;
@@ -102,6 +105,7 @@ export class Session implements RequestOpener {
     this.#log = options.log;
     this.#trace = options.log.enabled("trace");
     this.#lastFrame = this.#clock.now();
+    this.#lastProbe = this.#lastFrame;
     this.ended = this.#end.promise;
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
@@ -228,6 +232,7 @@ export class Session implements RequestOpener {
       this.received += read;
       this.#lastFrame = this.#clock.now();
       this.#heartbeat?.heard();
+      this.#probe(this.#lastFrame);
       this.#splitter.filled(read);
     }
   }
@@ -461,8 +466,16 @@ export class Session implements RequestOpener {
         throw error;
       }
       this.#adapt(batch.bytes.length, last - begun);
+      this.#probe(last);
       batch.written();
     }
+  }
+
+  /** Measures the round trip while streams are open. */
+  #probe(now: number): void {
+    if (now - this.#lastProbe < PROBE_INTERVAL || this.#streams.size === 0) return;
+    this.#lastProbe = now;
+    this.#heartbeat?.probe();
   }
 
   /** Sizes DATA frames so that one takes no longer than FRAME_TIME to hand over. */
