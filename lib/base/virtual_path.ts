@@ -43,6 +43,8 @@ export function safePath(raw: string): SafePath {
 
 /** The path of `name` in the folder `parent`; `name` is one component or, with `/`, several. Rejects as `safePath` does. */
 export function childPath(parent: SafePath, name: string): SafePath {
+  // With nothing behind it the slash would count as the one that a path may end in.
+  if (name === "") throw new FshError("PATH_REJECTED", { subject: parent, detail: "a name is empty" });
   return safePath(parent === "/" ? `/${name}` : `${parent}/${name}`);
 }
 

@@ -1,13 +1,13 @@
-import { BufferPool } from "../base/buffer_pool.ts";
+import { frameBuffers } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
 import { createDigest, type Digest } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
 import type { Message } from "../wire/codec.ts";
-import { HEADER_BYTES, MAX_DATA } from "../wire/frames.ts";
+import { HEADER_BYTES } from "../wire/frames.ts";
 
-/** Buffers of one DATA frame each; two per running transfer. */
-const frames = new BufferPool(HEADER_BYTES + MAX_DATA, 8);
+/** Up to this many bytes a body gets buffers of its own size, so that many small files need little memory. */
+const SMALL_BODY = 64 * 1024;
 
 /** Where a body's bytes come from. */
 export interface Source {
@@ -31,11 +31,13 @@ export type Progress = (bytes: number) => void;
 export async function sendBody(
   stream: CommandStream,
   source: Source,
-  options: { algorithm: string; progress?: Progress | undefined },
+  options: { algorithm: string; size?: number | null; progress?: Progress | undefined },
 ): Promise<Sum> {
   const digest = createDigest(options.algorithm);
   let size = 0;
-  const buffers = [frames.take(), frames.take()] as const;
+  const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
+  const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
+  const buffers = [newBuffer(), newBuffer()] as const;
   const fill = (buffer: Uint8Array) => source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + stream.chunkSize));
   let reading: Promise<number | null> | null = fill(buffers[0]);
   try {
@@ -55,7 +57,7 @@ export async function sendBody(
   } finally {
     // A buffer that is still being filled must not be given to somebody else.
     await reading?.catch(() => {});
-    buffers.forEach((buffer) => frames.give(buffer));
+    if (!small) buffers.forEach((buffer) => frameBuffers.give(buffer));
   }
 }
 

@@ -12,8 +12,9 @@ export const getCommand = command({
     try {
       const { type, size, modified, mode } = reader.info;
       await stream.send("INFO", { type, size, modified, mode });
-      const sum = await sendBody(stream, reader, { algorithm });
-      if (sum.size !== Math.min(length ?? Infinity, size - offset)) {
+      const due = Math.min(length ?? Infinity, size - offset);
+      const sum = await sendBody(stream, reader, { algorithm, size: due });
+      if (sum.size !== due) {
         throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
       }
       await stream.send("END", sum, { fin: true });

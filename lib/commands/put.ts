@@ -59,7 +59,7 @@ export async function put(session: RequestOpener, path: string, source: Source, 
   signal?.addEventListener("abort", interrupt);
   try {
     if (signal?.aborted) interrupt();
-    const sum = await sendBody(stream, source, { algorithm, progress: options.progress });
+    const sum = await sendBody(stream, source, { algorithm, size, progress: options.progress });
     if (size !== null && sum.size !== size) {
       throw new FshError("SOURCE_CHANGED", { detail: `${sum.size} bytes were left of ${size}` });
     }

@@ -122,7 +122,7 @@ export class Session implements RequestOpener {
    */
   async start(): Promise<void> {
     this.#writeLoop().catch((error) => this.#fail(error));
-    this.#readLoop().catch((error) => this.#fail(error));
+    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#splitter.close());
     const { handshakeTimeout } = this.#options;
     try {
       await withDeadline(

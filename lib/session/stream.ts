@@ -1,3 +1,4 @@
+import { frameBuffers } from "../base/buffer_pool.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import { encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
@@ -39,8 +40,22 @@ export interface StreamOptions {
 
 /** Bytes that wait, with room for more behind them. */
 interface Chunk {
-  bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   length: number;
+}
+
+function newChunk(payload: Uint8Array): Chunk {
+  const bytes = payload.length <= MERGE / 4
+    ? new Uint8Array(MERGE)
+    : payload.length <= frameBuffers.size / 2
+    ? new Uint8Array(payload.length)
+    : frameBuffers.take();
+  bytes.set(payload);
+  return { bytes, length: payload.length };
+}
+
+function freeChunk({ bytes }: Chunk): void {
+  if (bytes.length === frameBuffers.size) frameBuffers.give(bytes);
 }
 
 /** A frame that waits to be taken. */
@@ -177,9 +192,7 @@ export class Stream implements CommandStream {
       last.bytes.set(payload, last.length);
       last.length += payload.length;
     } else {
-      const bytes = payload.length < MERGE / 4 ? new Uint8Array(MERGE) : new Uint8Array(payload.length);
-      bytes.set(payload);
-      this.#arrived.push({ bytes, length: payload.length });
+      this.#arrived.push(newChunk(payload));
     }
     this.#pump();
   }
@@ -239,6 +252,7 @@ export class Stream implements CommandStream {
         }
         this.#arrived.shift();
         this.#feed(first.bytes.subarray(0, first.length));
+        freeChunk(first);
       } else {
         this.#arrived.shift();
         const taker = this.#taker;
@@ -309,7 +323,7 @@ export class Stream implements CommandStream {
     const wasOver = this.#over;
     this.#failure = error;
     this.#waitingSince = null;
-    this.#arrived.length = 0;
+    for (const one of this.#arrived.splice(0)) if ("bytes" in one) freeChunk(one);
     this.#abort.abort(error);
     this.#creditWaiter?.reject(error);
     this.#creditWaiter = null;

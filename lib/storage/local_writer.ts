@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { frameBuffers } from "../base/buffer_pool.ts";
 import type { Held } from "./jail.ts";
 import { osError } from "./os_error.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
@@ -41,7 +42,7 @@ export class LocalWriter implements FileWriter {
   }
 
   write(chunk: Uint8Array): Promise<void> | void {
-    if (this.#slow) return this.#writeBehind(chunk.slice());
+    if (this.#slow) return this.#writeBehind(chunk);
     const begun = performance.now();
     try {
       for (let at = 0; at < chunk.length;) at += this.#file.writeSync(at === 0 ? chunk : chunk.subarray(at));
@@ -51,14 +52,19 @@ export class LocalWriter implements FileWriter {
     if (performance.now() - begun > SLOW_WRITE) this.#slow = true;
   }
 
+  /** Copies the chunk, which is the caller's, and writes the copy in the background. */
   #writeBehind(chunk: Uint8Array): Promise<void> {
+    const buffer = chunk.length <= frameBuffers.size ? frameBuffers.take() : new Uint8Array(chunk.length);
+    buffer.set(chunk);
+    const copy = buffer.subarray(0, chunk.length);
     this.#busy = (async () => {
       try {
-        for (let at = 0; at < chunk.length;) at += await this.#file.write(at === 0 ? chunk : chunk.subarray(at));
+        for (let at = 0; at < copy.length;) at += await this.#file.write(at === 0 ? copy : copy.subarray(at));
       } catch (error) {
         throw osError(error, this.#options.path);
       } finally {
         this.#busy = null;
+        if (buffer.length === frameBuffers.size) frameBuffers.give(buffer);
       }
     })();
     return this.#busy;

@@ -33,7 +33,8 @@ export function strayAnswer(first: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 function guess(bytes: Uint8Array, text: string): string | null {
-  if (/^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PRI) /.test(text) || text.startsWith("HTTP/")) {
+  // As few bytes as the preface has may be all there is to see: OPTIONS and CONNECT fill them.
+  if (/^(GET|HEAD|POST|PUT|DELETE|OPTIONS|PATCH|CONNECT|TRACE|PRI)( |$)/.test(text) || text.startsWith("HTTP/")) {
     return "HTTP";
   }
   if (text.startsWith("SSH-")) return "SSH";

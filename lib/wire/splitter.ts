@@ -1,12 +1,26 @@
+import { BufferPool, release } from "../base/buffer_pool.ts";
 import { checkPayload, type FrameHeader, type RawFrame, readHeader } from "./codec.ts";
 import { FLAG_FIN, type FrameName, HEADER_BYTES, MAX_DATA } from "./frames.ts";
 
 /** A quiet session's receive buffer, in bytes. */
 const SMALL = 4 * 1024;
 /** The largest receive buffer: two whole DATA frames, so that reads stay large while one is being parsed. */
-const LARGE = 4 * 1024 * 1024;
+const LARGE = 2 * (MAX_DATA + HEADER_BYTES);
+/** How much larger the next size of the buffer is. */
+const GROWTH = 4;
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
+
+const largeBuffers = new BufferPool(LARGE, 4);
+
+function allocate(size: number): Uint8Array<ArrayBuffer> {
+  return size === LARGE ? largeBuffers.take() : new Uint8Array(size);
+}
+
+function free(buffer: Uint8Array<ArrayBuffer>): void {
+  if (buffer.length === LARGE) largeBuffers.give(buffer);
+  else release(buffer);
+}
 
 /**
  * Cuts a byte stream into frames. The caller reads into `space()`, says how much with `filled()`, and takes frames
@@ -39,16 +53,17 @@ export class Splitter {
   /** Room for the next read: never empty. */
   space(): Uint8Array {
     if (this.#start === this.#end) this.#start = this.#end = 0;
-    const free = this.#buffer.length - this.#end;
+    const room = this.#buffer.length - this.#end;
     // A read that filled the buffer to its end says that there is more where it came from.
-    if (free === 0 && this.#buffer.length < LARGE) {
+    if (room === 0 && this.#buffer.length < LARGE) {
       const pending = this.pending;
-      const larger = new Uint8Array(Math.min(this.#buffer.length * 4, LARGE));
-      larger.set(this.#buffer.subarray(this.#start, this.#end));
-      this.#buffer = larger;
+      const smaller = this.#buffer;
+      this.#buffer = allocate(Math.min(smaller.length * GROWTH, LARGE));
+      this.#buffer.set(smaller.subarray(this.#start, this.#end));
+      free(smaller);
       this.#start = 0;
       this.#end = pending;
-    } else if (this.#start > 0 && free < Math.min(TIGHT, this.#buffer.length / 4)) {
+    } else if (this.#start > 0 && room < Math.min(TIGHT, this.#buffer.length / 4)) {
       this.#buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
@@ -63,9 +78,17 @@ export class Splitter {
   /** Gives a large buffer back while nothing is under way. */
   relax(): void {
     if (this.pending === 0 && this.#buffer.length > SMALL) {
+      free(this.#buffer);
       this.#buffer = new Uint8Array(SMALL);
       this.#start = this.#end = 0;
     }
+  }
+
+  /** Gives everything back; the splitter is of no further use. No read into `space()` may be under way. */
+  close(): void {
+    free(this.#buffer);
+    this.#buffer = new Uint8Array(0);
+    this.#start = this.#end = 0;
   }
 
   /**
@@ -89,5 +112,3 @@ export class Splitter {
     return { name, fin: (value.flags & FLAG_FIN) !== 0, stream: value.stream, payload };
   }
 }
-
-if (LARGE < 2 * (MAX_DATA + HEADER_BYTES)) throw new Error("the receive buffer must hold two DATA frames");

@@ -1,0 +1,181 @@
+import { assert, assertEquals, assertLessOrEqual, assertMatch, assertStringIncludes } from "@std/assert";
+import { toText } from "@std/streams";
+import { eventually, fsh, names, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
+
+/** (misses + 1) × interval = 1.2 s of silence; what a loaded machine adds is the rest. */
+const HEARTBEAT = ["--heartbeat", "300ms", "--heartbeat-misses", "3"];
+const DEADLINE = 1200;
+const SLACK = 1500;
+
+/** A server with a file that can't be moved before the fault comes. */
+async function serverWithLargeFile(): Promise<ServerProcess> {
+  const server = await ServerProcess.start({ args: HEARTBEAT });
+  await Deno.writeFile(`${server.folder}/large`, new Uint8Array());
+  await Deno.truncate(`${server.folder}/large`, 200_000_000_000);
+  return server;
+}
+
+/** Endless input for `put -`. */
+function endless(): ReadableStream<Uint8Array> {
+  const chunk = new Uint8Array(65536);
+  return new ReadableStream({ pull: (controller) => controller.enqueue(chunk) }, { highWaterMark: 0 });
+}
+
+/** Waits until the process has moved some bytes into the folder. */
+async function underWay(folder: string, except: readonly string[] = []): Promise<void> {
+  await eventually("a part file that grows", 10_000, () =>
+    names(folder).some((name) => {
+      if (!name.startsWith(".fsh-part-") || except.includes(name)) return false;
+      try {
+        return Deno.statSync(`${folder}/${name}`).size > 5_000_000;
+      } catch {
+        return false;
+      }
+    }));
+}
+
+/** The server has let go of all that the session held. */
+async function assertFreed(server: ServerProcess, before: number): Promise<void> {
+  await eventually(`${before} descriptors`, 5000, () => server.descriptors() <= before);
+}
+
+for (const direction of ["get", "put"] as const) {
+  Deno.test(`a client that is frozen in mid-${direction} is noticed, named and let go`, async () => {
+    await using server = await serverWithLargeFile();
+    await using local = await scratch();
+    await fsh(["ls", server.url]);
+    const before = server.descriptors();
+    const client = direction === "get"
+      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+    await underWay(direction === "get" ? local.path : server.folder);
+    client.kill("SIGSTOP");
+    const begun = performance.now();
+    const line = await server.logged(/session ended.*timed-out.*PEER_TIMEOUT.*/, DEADLINE + SLACK);
+    assertMatch(line, /remote=127\.0\.0\.1:\d+/);
+    assertMatch(line, /no sign of life/);
+    assertLessOrEqual(performance.now() - begun, DEADLINE + SLACK);
+    await assertFreed(server, before);
+    assertEquals(names(server.folder), ["large"]);
+    client.kill("SIGCONT");
+    const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
+    assertEquals(code, 3, err);
+    assertEquals(names(local.path), []);
+  });
+
+  Deno.test(`a server that is frozen in mid-${direction} is noticed and named`, async () => {
+    await using server = await serverWithLargeFile();
+    await using local = await scratch();
+    const client = direction === "get"
+      ? spawnFsh(["get", "-q", ...HEARTBEAT, `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", ...HEARTBEAT, "-", `${server.url}new`], { stdin: endless() });
+    await underWay(direction === "get" ? local.path : server.folder);
+    server.child.kill("SIGSTOP");
+    const begun = performance.now();
+    const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
+    assertLessOrEqual(performance.now() - begun, DEADLINE + SLACK);
+    assertEquals(code, 3, err);
+    assertStringIncludes(err, `127.0.0.1:${server.port}`);
+    assertStringIncludes(err, "no sign of life");
+    assertEquals(names(local.path), []);
+    server.child.kill("SIGCONT");
+    await eventually("the part file to go", 5000, () => names(server.folder).length === 1);
+  });
+
+  Deno.test(`a client that is killed in mid-${direction} leaves nothing on the server`, async () => {
+    await using server = await serverWithLargeFile();
+    await using local = await scratch();
+    await fsh(["ls", server.url]);
+    const before = server.descriptors();
+    const client = direction === "get"
+      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+    await underWay(direction === "get" ? local.path : server.folder);
+    client.kill("SIGKILL");
+    await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
+    assertMatch(await server.logged(/session ended.*abrupt.*/), /CONNECTION_(RESET|LOST)/);
+    await assertFreed(server, before);
+    assertEquals(names(server.folder), ["large"]);
+    assertEquals(names(local.path).filter((name) => !name.startsWith(".fsh-part-")), []);
+  });
+
+  Deno.test(`a server that is killed in mid-${direction} ends the client at once, with a reason`, async () => {
+    await using server = await serverWithLargeFile();
+    await using local = await scratch();
+    const client = direction === "get"
+      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+    await underWay(direction === "get" ? local.path : server.folder);
+    server.child.kill("SIGKILL");
+    const begun = performance.now();
+    const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
+    assertLessOrEqual(performance.now() - begun, 3000);
+    assertEquals(code, 3, err);
+    assertStringIncludes(err, `127.0.0.1:${server.port}`);
+    assertEquals(names(local.path), []);
+    assertEquals(names(server.folder).filter((name) => !name.startsWith(".fsh-part-")), ["large"]);
+    assertEquals((await fsh(["ls", `fsh://127.0.0.1:${server.port}/`])).code, 3);
+  });
+
+  Deno.test(`exit status 130: Ctrl-C in mid-${direction} leaves nothing behind on either side`, async () => {
+    await using server = await serverWithLargeFile();
+    await using local = await scratch();
+    const client = direction === "get"
+      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+    await underWay(direction === "get" ? local.path : server.folder);
+    client.kill("SIGINT");
+    const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
+    assertEquals(code, 130, err);
+    assertStringIncludes(err, "interrupted");
+    assertEquals(names(local.path), []);
+    await eventually("the part file to go", 5000, () => names(server.folder).length === 1);
+  });
+}
+
+Deno.test("a slow reader is not dead: a get into a pipe that is not read outlives the heartbeat", async () => {
+  await using server = await ServerProcess.start({ args: HEARTBEAT });
+  await Deno.writeFile(`${server.folder}/file`, new Uint8Array(30_000_000));
+  const client = spawnFsh(["get", "-q", ...HEARTBEAT, `${server.url}file`, "-"]);
+  // Nothing reads its output for longer than (misses + 1) × interval.
+  await new Promise((resolve) => setTimeout(resolve, 2 * DEADLINE));
+  let size = 0;
+  for await (const chunk of client.stdout) size += chunk.length;
+  const [{ code }, err] = await Promise.all([client.status, toText(client.stderr)]);
+  assertEquals(code, 0, err);
+  assertEquals(size, 30_000_000);
+  assert(!server.log.includes("PEER_TIMEOUT"), server.log);
+});
+
+Deno.test("SIGTERM lets a running transfer finish and takes no new session", async () => {
+  await using server = await ServerProcess.start();
+  const slow = new ReadableStream<Uint8Array>({
+    async start(controller) {
+      for (let i = 0; i < 10; i++) {
+        controller.enqueue(new Uint8Array(1000));
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+      controller.close();
+    },
+  });
+  const put = fsh(["put", "-q", "-", `${server.url}slow`], { stdin: slow });
+  await eventually("the put to begin", 5000, () => names(server.folder).length > 0);
+  server.child.kill("SIGTERM");
+  await server.logged(/going down/);
+  assertEquals((await fsh(["ls", server.url])).code, 3);
+  assertEquals((await put).code, 0);
+  assertEquals(await server.stop(), 0);
+  assertEquals((await Deno.stat(`${server.folder}/slow`)).size, 10_000);
+});
+
+Deno.test("a server out of descriptors goes on accepting once some are free", async () => {
+  await using server = await ServerProcess.start({
+    command: ["prlimit", "--nofile=60", (await import("../support/program.ts")).FSH],
+  });
+  const crowd: Deno.TcpConn[] = [];
+  for (let i = 0; i < 80; i++) crowd.push(await Deno.connect({ hostname: "127.0.0.1", port: server.port }));
+  await server.logged(/accepting connections fails/);
+  for (const connection of crowd) connection.close();
+  await server.logged(/accepting again/);
+  assertEquals((await fsh(["ls", server.url])).code, 0);
+});
