@@ -31,4 +31,4 @@ export function release(buffer: Uint8Array<ArrayBuffer>): void {
 }
 
 /** For a DATA frame with its header, or the payload of one on its way to a slow disk. */
-export const frameBuffers: BufferPool = new BufferPool(1024 * 1024 + 16, 8);
+export const frameBuffers: BufferPool = new BufferPool(1024 * 1024 + 16, 4);

@@ -2,6 +2,7 @@ import { FshError } from "../base/errors.ts";
 import { withDeadline } from "../base/clock.ts";
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
+import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
@@ -74,6 +75,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
     const json = args.has("json");
     const log = makeLog({ json, fallback: "info" });
     const drain = parseDuration("drain-timeout", args.value("drain-timeout"));
+    native().heap?.returnLargeBlocks();
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     });

@@ -5,7 +5,7 @@ import { walk } from "../storage/walk.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
 
-/** A page is sent once it has this many bytes. */
+/** Bytes of a page at the most, where the client's window allows as much. */
 const PAGE_BYTES = 32 * 1024;
 
 export const listCommand = command({
@@ -44,10 +44,12 @@ class Pager {
   }
 
   async add(entry: Entry): Promise<void> {
+    const bytes = entryBytes(entry);
+    const limit = Math.min(PAGE_BYTES, this.#stream.chunkSize);
+    if (this.#bytes + bytes > limit || this.#page.length === MAX_PAGE) await this.flush();
     this.#page.push(entry);
-    this.#bytes += entryBytes(entry);
+    this.#bytes += bytes;
     this.count++;
-    if (this.#bytes >= PAGE_BYTES || this.#page.length === MAX_PAGE) await this.flush();
   }
 
   async flush(): Promise<void> {

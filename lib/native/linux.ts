@@ -2,12 +2,11 @@ import { encodeUtf8 } from "../base/bytes.ts";
 import type { Descriptors, KeepAlive, Native, RawName, SocketEnds, SocketTuning } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
-const SOL_SOCKET = 1; // asm-generic/socket.h
-const SO_LINGER = 13;
 const IPPROTO_TCP = 6; // netinet/in.h
 const TCP_KEEPIDLE = 4; // netinet/tcp.h
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
 const AT_FDCWD = -100; // fcntl.h
 const O_PATH = 0o10000000;
@@ -20,6 +19,9 @@ const RESOLVE_NO_MAGICLINKS = 0x02n; // linux/openat2.h
 const RESOLVE_BENEATH = 0x08n;
 const RENAME_NOREPLACE = 1; // linux/fs.h
 const ENOSYS = 38;
+const M_MMAP_THRESHOLD = -3; // malloc.h
+/** Blocks from this many bytes on are mapped one by one. Unset, the threshold climbs to the largest block ever freed. */
+const LARGE_BLOCK = 256 * 1024;
 
 /** errno.h names of the numbers that callers tell apart. */
 const ERRNO: Readonly<Record<number, string>> = {
@@ -47,12 +49,14 @@ const SYMBOLS = {
   syscall: { parameters: ["i64", "i64", "buffer", "buffer", "i64"], result: "i64" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  mallopt: { parameters: ["i32", "i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
   renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
+  connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
@@ -61,7 +65,12 @@ type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
 export function loadLinux(): Native {
   const libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   const descriptors = new LinuxDescriptors(libc);
-  return { name: "linux", sockets: new LinuxSockets(libc), descriptors: descriptors.works() ? descriptors : null };
+  return {
+    name: "linux",
+    sockets: new LinuxSockets(libc),
+    descriptors: descriptors.works() ? descriptors : null,
+    heap: { returnLargeBlocks: () => void libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK) },
+  };
 }
 
 function errno(libc: Libc): number {
@@ -89,9 +98,12 @@ class LinuxSockets implements SocketTuning {
       this.#set(fd, IPPROTO_TCP, TCP_KEEPCNT, [keepAlive.count]);
   }
 
-  resetOnClose(socket: SocketEnds): boolean {
+  reset(socket: SocketEnds): boolean {
     const fd = this.#find(socket);
-    return fd !== null && this.#set(fd, SOL_SOCKET, SO_LINGER, [1, 0]);
+    if (fd === null) return false;
+    // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
+    const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
+    return this.#libc.connect(fd, nowhere, nowhere.length) === 0;
   }
 
   #set(fd: number, level: number, option: number, values: number[]): boolean {

@@ -2,11 +2,10 @@ import { loadLinux } from "./linux.ts";
 import type { Native } from "./native.ts";
 import { noNative } from "./none.ts";
 
-let loaded: Native | null = null;
+const loaded = load();
 
 /** What this platform has; FSH_NATIVE=off in the environment takes the portable way everywhere. */
 export function native(): Native {
-  loaded ??= load();
   return loaded;
 }
 

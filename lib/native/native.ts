@@ -17,8 +17,8 @@ export interface SocketEnds {
 /** Socket options that the runtime does not offer. Each answers whether the kernel took it. */
 export interface SocketTuning {
   setKeepAlive(socket: SocketEnds, keepAlive: KeepAlive): boolean;
-  /** Makes the next close send RST instead of FIN (SO_LINGER with 0 seconds, socket(7)). */
-  resetOnClose(socket: SocketEnds): boolean;
+  /** Sends RST; what is left of the socket is to be closed. */
+  reset(socket: SocketEnds): boolean;
 }
 
 /** One name in a folder: as the file system has it, in bytes. */
@@ -41,9 +41,16 @@ export interface Descriptors {
   renameNoReplace(from: string, to: string): void;
 }
 
+/** The C library's heap, which holds the runtime's buffers. */
+export interface Heap {
+  /** Has large blocks go back to the system as soon as they are freed, for the whole process. */
+  returnLargeBlocks(): void;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
   readonly sockets: SocketTuning | null;
   readonly descriptors: Descriptors | null;
+  readonly heap: Heap | null;
 }

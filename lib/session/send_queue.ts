@@ -56,11 +56,12 @@ export class SendQueue {
     });
   }
 
-  /** Takes back what a stream has not sent yet. */
-  drop(stream: number, error: Error): void {
-    const queue = this.#streams.get(stream);
+  /** Takes back what a stream has not sent yet; answers how many frames that were. */
+  drop(stream: number, error: Error): number {
+    const queue = this.#streams.get(stream) ?? [];
     this.#streams.delete(stream);
-    for (const waiting of queue ?? []) waiting.reject(error);
+    for (const waiting of queue) waiting.reject(error);
+    return queue.length;
   }
 
   /** Nothing more will be sent. */

@@ -85,6 +85,8 @@ export class Session implements RequestOpener {
   #ready = Promise.withResolvers<void>();
   #end = Promise.withResolvers<SessionEnd>();
   #closing: Promise<SessionEnd> | null = null;
+  #introduced = false;
+  #writing: Promise<void> = Promise.resolve();
   #lastStream = -1;
   /** The session can't go on; what still comes in is not looked at. */
   #failed = false;
@@ -121,7 +123,7 @@ export class Session implements RequestOpener {
    * @throws {FshError} HANDSHAKE_TIMEOUT, AUTH_FAILED, BAD_PREFACE, or why the session ended
    */
   async start(): Promise<void> {
-    this.#writeLoop().catch((error) => this.#fail(error));
+    this.#writing = this.#writeLoop().catch((error) => this.#fail(error));
     this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#splitter.close());
     const { handshakeTimeout } = this.#options;
     try {
@@ -197,6 +199,7 @@ export class Session implements RequestOpener {
     if (this.#phase === "closed") return await this.ended;
     const { limit = 0, error } = options;
     const ready = this.#phase === "ready" || this.#phase === "draining";
+    this.#introduce();
     this.#say("GOAWAY", 0, { code: error?.code ?? 0, message: clipUtf8(error?.message ?? "", 1024) });
     if (ready) {
       this.#phase = "draining";
@@ -222,13 +225,13 @@ export class Session implements RequestOpener {
   async #readLoop(): Promise<void> {
     const preface = await this.#readPreface();
     if (!preface) return;
-    if (this.#options.role === "server") this.#sendRaw(PREFACE);
+    this.#introduce();
     for (;;) {
-      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
+      this.#receiveAll();
       if (this.#failed) return await this.#discard();
       if (this.#streams.size === 0) this.#splitter.relax();
       const read = await this.#connection.read(this.#splitter.space());
-      if (read === null) return this.#peerClosed();
+      if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
       this.#lastFrame = this.#clock.now();
       this.#heartbeat?.heard();
@@ -261,11 +264,12 @@ export class Session implements RequestOpener {
     }
   }
 
-  /** Reads on for a moment without looking, so that our last words are not lost to a reset. */
+  /** Reads on for a moment without looking, and lets the last words out, so that they are not lost to a reset. */
   async #discard(): Promise<void> {
     const waste = new Uint8Array(16 * 1024);
     try {
       while (this.#phase !== "closed" && await this.#connection.read(waste) !== null);
+      await this.#writing;
     } catch {
       // Gone is what we wait for.
     }
@@ -282,14 +286,19 @@ export class Session implements RequestOpener {
     this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
   }
 
-  #receive(frame: RawFrame): void {
-    if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
+  /** Every frame that is complete, until one breaks the protocol. */
+  #receiveAll(): void {
     try {
-      if (frame.name === "DATA") return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload);
-      this.#dispatch(decodeMessage(frame), frame.payload.length);
+      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #receive(frame: RawFrame): void {
+    if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
+    if (frame.name === "DATA") return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload);
+    this.#dispatch(decodeMessage(frame), frame.payload.length);
   }
 
   #dispatch(message: Message, length: number): void {
@@ -486,6 +495,13 @@ export class Session implements RequestOpener {
     else if (ms < FRAME_TIME / 4 && this.#chunk < largest) this.#chunk = Math.min(largest, this.#chunk << 1);
   }
 
+  /** A server's preface goes before whatever else it has to say. */
+  #introduce(): void {
+    if (this.#introduced || this.#options.role === "client") return;
+    this.#introduced = true;
+    this.#sendRaw(PREFACE);
+  }
+
   #sendRaw(bytes: Uint8Array): void {
     this.#queue.pushControl(bytes);
   }
@@ -534,7 +550,7 @@ export class Session implements RequestOpener {
         this.#streams.delete(stream.id);
         if (this.#streams.size > 0) return;
         for (const resolve of this.#idleWaiters.splice(0)) resolve();
-        if (this.#phase === "draining" && this.#closing === null) this.#bow(null);
+        if (this.#phase === "draining" && this.#closing === null && !this.#failed) this.#bow(null);
       },
       breach: (error) => this.#fail(error),
       now: () => this.#clock.now(),
@@ -587,8 +603,9 @@ export class Session implements RequestOpener {
       subject: clipUtf8(error.subject ?? "", 4096),
       detail: clipUtf8(error.detail ?? "", 1024),
     };
-    if (error.error !== "BAD_PREFACE" && error.error !== "BAD_VERSION") {
+    if (error.error !== "BAD_PREFACE") {
       try {
+        this.#introduce();
         this.#queue.pushControl(encodeMessage("ERROR", 0, fields));
       } catch {
         // A flooded queue has no room for it.

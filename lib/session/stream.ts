@@ -14,8 +14,8 @@ const MERGE = 64 * 1024;
 export interface StreamHost {
   /** Queues a frame behind the stream's earlier ones; resolves once it was written. */
   transmit(stream: number, name: FrameName, bytes: Uint8Array): Promise<void>;
-  /** Takes back queued frames of the stream. */
-  retract(stream: number, error: Error): void;
+  /** Takes back queued frames of the stream; answers how many. */
+  retract(stream: number, error: Error): number;
   /** Sends a frame ahead of all data. */
   urge(name: FrameName, bytes: Uint8Array): void;
   /** Called once, when the stream is over for both sides. */
@@ -83,6 +83,10 @@ export class Stream implements CommandStream {
   #sinkBusy = false;
   #taker: { resolve: (message: Message) => void; reject: (error: Error) => void } | null = null;
 
+  /** Frames given to the session to send. */
+  #handed = 0;
+  /** Whether the peer can know of the stream: it opened it, or a frame went out. */
+  #known: boolean;
   #localFin = false;
   #remoteFin = false;
   #failure: Error | null = null;
@@ -95,14 +99,16 @@ export class Stream implements CommandStream {
     this.#credit = options.sendWindow;
     this.#allowance = options.receiveWindow;
     this.#remoteFin = options.remoteFin ?? false;
+    this.#known = options.waitsForPeer;
   }
 
   get signal(): AbortSignal {
     return this.#abort.signal;
   }
 
+  /** Half a window at the most: the peer grants more only after a quarter, and both must never wait for each other. */
   get chunkSize(): number {
-    return Math.min(this.#host.chunkSize, this.#options.sendWindow);
+    return Math.min(this.#host.chunkSize, this.#options.sendWindow >> 1);
   }
 
   /** Milliseconds that the command has been waiting for the peer to move data. */
@@ -124,6 +130,7 @@ export class Stream implements CommandStream {
     if (this.#failure) throw this.#failure;
     if (frameRow(name).metered) await this.#spend(bytes.length - HEADER_BYTES);
     if (fin) this.#localFin = true;
+    this.#handed++;
     await this.#host.transmit(this.id, name, bytes);
     if (fin) this.#closeIfDone();
   }
@@ -162,13 +169,14 @@ export class Stream implements CommandStream {
     if (this.#over) return;
     const code = toFshError(reason).code;
     this.#finish(reason);
-    this.#host.urge("CANCEL", encodeMessage("CANCEL", this.id, { code }));
+    if (this.#known) this.#host.urge("CANCEL", encodeMessage("CANCEL", this.id, { code }));
   }
 
   /** The command failed on this side: tells the peer why. */
   fail(error: FshError): void {
     if (this.#over) return;
     this.#finish(error);
+    if (!this.#known) return;
     const fields = {
       code: error.code,
       subject: clipUtf8(error.subject ?? "", 4096),
@@ -331,7 +339,7 @@ export class Stream implements CommandStream {
     this.#taker = null;
     this.#sink = null;
     taker?.reject(error);
-    this.#host.retract(this.id, error);
+    if (this.#handed > this.#host.retract(this.id, error)) this.#known = true;
     if (!wasOver) this.#host.over(this);
   }
 }

@@ -24,10 +24,10 @@ export interface Jail {
   close(): void;
 }
 
-/** By descriptors where the kernel has openat2, else by checked paths. The root must be a folder. */
-export async function openJail(root: string): Promise<Jail> {
+/** By descriptors where the kernel has openat2, else or with `portable` by checked paths. The root must be a folder. */
+export async function openJail(root: string, options: { portable?: boolean } = {}): Promise<Jail> {
   const real = await Deno.realPath(root);
-  const descriptors = native().descriptors;
+  const descriptors = options.portable ? null : native().descriptors;
   return descriptors === null ? new CheckedJail(real) : new DescriptorJail(real, descriptors);
 }
 

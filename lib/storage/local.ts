@@ -24,6 +24,8 @@ const LOOKUPS = 64;
 export interface LocalOptions {
   /** `file`: flushed to disk before it is visible; `none`: left to the system. */
   readonly durability?: Durability;
+  /** Takes the portable way to the file system even where the platform has a safer one. */
+  readonly portable?: boolean;
 }
 
 /** A folder of this machine. Nothing outside it is read, created or changed. */
@@ -42,7 +44,8 @@ export class LocalStorage implements Storage {
   static async open(root: string, options: LocalOptions = {}): Promise<LocalStorage> {
     try {
       if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
-      return new LocalStorage(await openJail(root), options.durability ?? "file");
+      const jail = await openJail(root, { portable: options.portable ?? false });
+      return new LocalStorage(jail, options.durability ?? "file");
     } catch (error) {
       throw osError(error, root);
     }

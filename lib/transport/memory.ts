@@ -81,9 +81,9 @@ class MemoryListener implements Listener {
   }
 
   accept(): Promise<Connection> {
+    if (this.#closed) return Promise.reject(this.#gone());
     const waiting = this.#waiting.shift();
     if (waiting) return Promise.resolve(waiting);
-    if (this.#closed) return Promise.reject(this.#gone());
     return new Promise((resolve, reject) => {
       this.#accepting = { resolve, reject };
     });

@@ -243,7 +243,7 @@ class TcpConnection implements Connection {
 
   abort(): void {
     if (this.#closed) return;
-    native().sockets?.resetOnClose(this.#socket);
+    native().sockets?.reset(this.#socket);
     this.close();
   }
 }

@@ -11,7 +11,7 @@ const GROWTH = 4;
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
 
-const largeBuffers = new BufferPool(LARGE, 4);
+const largeBuffers = new BufferPool(LARGE, 2);
 
 function allocate(size: number): Uint8Array<ArrayBuffer> {
   return size === LARGE ? largeBuffers.take() : new Uint8Array(size);

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { createHash } from "node:crypto";
 import { toText } from "@std/streams";
+import { equalBytes } from "../../lib/base/bytes.ts";
 import { Client } from "../../lib/client/client.ts";
 import { currentMemory, eventually, fsh, names, peakMemory, ServerProcess, spawnFsh } from "../support/program.ts";
 
@@ -22,51 +23,62 @@ function pattern(client: number, round: number, size: number): Uint8Array {
   return bytes;
 }
 
-Deno.test(`${CLIENTS} clients at once put and get their own files for ${SECONDS} s, every byte equal`, async () => {
-  await using server = await ServerProcess.start({ args: ["--durability", "none"] });
+/** Has all clients put and get for some seconds; answers how many transfers there were. */
+async function load(port: number, seconds: number): Promise<number> {
   const clients = await Promise.all(
-    Array.from({ length: CLIENTS }, () => Client.connect({ hostname: "127.0.0.1", port: server.port })),
+    Array.from({ length: CLIENTS }, () => Client.connect({ hostname: "127.0.0.1", port })),
   );
   let transfers = 0;
-  const oneRound = async (client: Client, number: number, round: number) => {
-    const size = [0, 5, 4096, 100_000, 1_500_000][(number + round) % 5] ?? 0;
-    const sent = pattern(number, round, size);
-    let at = 0;
-    await client.put(`/file-${number}`, {
-      read(buffer) {
-        const some = sent.subarray(at, at + buffer.length);
-        buffer.set(some);
-        at += some.length;
-        return Promise.resolve(some.length === 0 ? null : some.length);
-      },
-    }, { size });
-    let same = 0;
-    await client.get(`/file-${number}`, {
-      open: () => (chunk) => {
-        for (let i = 0; i < chunk.length; i++) if (chunk[i] !== sent[same + i]) throw new Error(`byte ${same + i}`);
-        same += chunk.length;
-      },
-    });
-    assertEquals(same, size);
-    transfers += 2;
-  };
-  // The first round brings the server to its working size.
-  await Promise.all(clients.map((client, number) => oneRound(client, number, 0)));
-  const before = currentMemory(server.pid);
-  const end = performance.now() + SECONDS * 1000;
+  const end = performance.now() + seconds * 1000;
   await Promise.all(clients.map(async (client, number) => {
-    for (let round = 1; performance.now() < end; round++) await oneRound(client, number, round);
+    for (let round = 1; performance.now() < end; round++, transfers += 2) await putAndGet(client, number, round);
   }));
   await Promise.all(clients.map((client) => client.close()));
-  await server.logged(/session ended/);
-  const after = await eventually("the memory to go back", 15_000, () => {
-    const now = currentMemory(server.pid);
-    return now <= before * 1.2 ? now : 0;
-  }).catch(() => currentMemory(server.pid));
+  return transfers;
+}
+
+async function putAndGet(client: Client, number: number, round: number): Promise<void> {
+  const size = [0, 5, 4096, 100_000, 1_500_000][(number + round) % 5] ?? 0;
+  const sent = pattern(number, round, size);
+  let at = 0;
+  await client.put(`/file-${number}`, {
+    read(buffer) {
+      const some = sent.subarray(at, at + buffer.length);
+      buffer.set(some);
+      at += some.length;
+      return Promise.resolve(some.length === 0 ? null : some.length);
+    },
+  }, { size });
+  let same = 0;
+  await client.get(`/file-${number}`, {
+    open: () => (chunk) => {
+      if (!equalBytes(chunk, sent.subarray(same, same + chunk.length))) throw new Error(`a byte from ${same} on`);
+      same += chunk.length;
+    },
+  });
+  assertEquals(same, size);
+}
+
+/** Memory of the idle server, in MiB. */
+async function idleMemory(server: ServerProcess): Promise<number> {
+  await eventually("every session to end", 10_000, () => {
+    const count = (pattern: RegExp) => server.log.match(pattern)?.length;
+    return count(/session opened/g) === count(/session ended/g);
+  });
+  return currentMemory(server.pid);
+}
+
+Deno.test(`${CLIENTS} clients at once put and get their own files for ${SECONDS} s, every byte equal`, async () => {
+  await using server = await ServerProcess.start({ args: ["--durability", "none"] });
+  const fresh = currentMemory(server.pid);
+  await load(server.port, 3);
+  const before = await idleMemory(server);
+  const transfers = await load(server.port, SECONDS);
+  const peak = peakMemory(server.pid);
+  const after = await idleMemory(server);
   console.log(
-    `${transfers} transfers; server memory ${before.toFixed(0)} MiB after the first round, ${
-      after.toFixed(0)
-    } MiB at the end`,
+    `${transfers} transfers; server MiB: ${fresh.toFixed(0)} fresh, ${before.toFixed(0)} idle after 3 s of load, ` +
+      `${peak.toFixed(0)} peak, ${after.toFixed(0)} idle after ${SECONDS} s`,
   );
   assertLessOrEqual(after, before * 1.2);
   assertEquals(names(server.folder).length, CLIENTS);
