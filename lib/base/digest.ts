@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { crc32 } from "node:zlib";
+import { combineCrc32, crc32 } from "./crc32.ts";
 import { FshError } from "./errors.ts";
 
 /** `crc32`: as in zlib, finds accidents and costs nothing; `sha256`: finds malice, too; `none`: nothing is compared. */
@@ -9,7 +9,8 @@ export type DigestAlgorithm = typeof DIGEST_ALGORITHMS[number];
 /** A digest that grows with the bytes as they move. */
 export interface Digest {
   readonly algorithm: DigestAlgorithm;
-  update(bytes: Uint8Array): void;
+  /** `crc`: the CRC-32 of these bytes, where it is known already. */
+  update(bytes: Uint8Array, crc?: number): void;
   /** May be called once, at the end. Empty for `none`. */
   finish(): Uint8Array;
 }
@@ -20,8 +21,8 @@ export function createDigest(algorithm: string): Digest {
     let value = 0;
     return {
       algorithm,
-      update(bytes) {
-        value = crc32(bytes, value);
+      update(bytes, crc) {
+        value = crc === undefined ? crc32(bytes, value) : combineCrc32(value, crc, bytes.length);
       },
       finish() {
         const bytes = new Uint8Array(4);

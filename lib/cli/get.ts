@@ -2,15 +2,24 @@ import { basename } from "@std/path";
 import { FshError, isError } from "../base/errors.ts";
 import { childPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import type { Client } from "../client/client.ts";
-import { downloadFile, downloadTo, downloadTree, fileSink, folderOf, type LocalPlace } from "../client/download.ts";
+import {
+  downloadFile,
+  downloadTo,
+  downloadTree,
+  fileSink,
+  folderOf,
+  type LocalPlace,
+  outputError,
+} from "../client/download.ts";
 import { oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
 import type { Sink } from "../session/command.ts";
 import { LocalStorage } from "../storage/local.ts";
+import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, serverKey, withClient } from "./connection.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
-import { finishTransfer, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+import { finishTransfer, refuseSameNames, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
 
 export const getCommand: Subcommand = {
   name: "get",
@@ -42,6 +51,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
 
   async run(args, environment) {
     const { sources, destination } = splitOperands(args.operands);
+    refuseSameNames(sources.map((url) => lastName(url.path)));
     const progress = new Progress("got", args);
     const options = transferOptions(args, environment, progress);
     for (const group of Object.values(Object.groupBy(sources, serverKey))) {
@@ -82,19 +92,24 @@ async function getOne(
   const what = await kindOf(destination);
   if (what === "device" && !isTree) {
     using file = await Deno.open(destination, { write: true });
-    return await downloadTo(client, url.path, fileSink(file), options);
+    return await downloadTo(client, url.path, fileSink(file, destination), options);
   }
   const into = what === "directory" || destination.endsWith("/") || several;
-  if (into && what === null) await Deno.mkdir(destination, { recursive: true });
   if (!isTree && name === "") {
     throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
   }
 
-  const place = await openPlace(destination, into ? name : null, isTree, args);
+  const made = into && what === null;
+  if (made) await makeLocalFolder(destination);
+  // A symbolic link that the user named is written through, as cp does.
+  const target = what === "file" ? await Deno.realPath(destination) : destination;
+  const place = await openPlace(target, into ? name : null, isTree, args);
   try {
     if (isTree) await downloadTree(client, url.path, place, options);
     else await downloadFile(client, url.path, place, options);
   } catch (error) {
+    // Gone only if nothing is in it.
+    if (made) await Deno.remove(destination).catch(() => {});
     if (!recursive && isError(error, "IS_DIRECTORY") && error.remote) {
       throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
     }
@@ -108,14 +123,24 @@ async function getOne(
 async function openPlace(destination: string, name: string | null, isTree: boolean, args: Args): Promise<LocalPlace> {
   const durability = args.value("durability") === "file" ? "file" : "none";
   if (name === null && isTree) {
-    await Deno.mkdir(destination, { recursive: true });
-    return { storage: await LocalStorage.open(destination, { durability }), path: ROOT };
+    await makeLocalFolder(destination);
+    return { storage: await LocalStorage.open(destination, { durability, prefix: destination }), path: ROOT };
   }
   const folder = name === null ? folderOf(destination) : destination;
   const child = name === null ? basename(destination) : name;
   const path: SafePath = child === "" ? ROOT : childPath(ROOT, child);
-  return { storage: await LocalStorage.open(folder, { durability }), path };
+  return { storage: await LocalStorage.open(folder, { durability, prefix: folder }), path };
 }
+
+async function makeLocalFolder(path: string): Promise<void> {
+  try {
+    await Deno.mkdir(path, { recursive: true });
+  } catch (error) {
+    throw osError(error, path);
+  }
+}
+
+const STDOUT = "standard output";
 
 function lastName(path: string): string {
   return path.replace(/\/$/, "").split("/").at(-1) ?? "";
@@ -128,7 +153,7 @@ async function kindOf(path: string): Promise<"file" | "directory" | "device" | n
     return info.isFile ? "file" : info.isDirectory ? "directory" : "device";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return null;
-    throw new FshError("NOT_PERMITTED", { subject: path, cause: error });
+    throw osError(error, path);
   }
 }
 
@@ -141,17 +166,12 @@ function standardOutput(): Sink {
   } catch {
     // A platform without /dev/stdout.
   }
-  const write = fileSink(Deno.stdout);
-  if (waits) {
-    return async (chunk) => {
-      try {
-        await write(chunk);
-      } catch (error) {
-        throw new FshError("CANCELLED", { subject: "standard output", detail: "its reader has gone", cause: error });
-      }
-    };
-  }
+  if (waits) return fileSink(Deno.stdout, STDOUT);
   return (chunk) => {
-    for (let at = 0; at < chunk.length;) at += Deno.stdout.writeSync(at === 0 ? chunk : chunk.subarray(at));
+    try {
+      for (let at = 0; at < chunk.length;) at += Deno.stdout.writeSync(at === 0 ? chunk : chunk.subarray(at));
+    } catch (error) {
+      throw outputError(error, STDOUT);
+    }
   };
 }

@@ -4,7 +4,7 @@ import type { FshUrl } from "../client/url.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
-import { displayName, note, print } from "./output.ts";
+import { displayName, note, printAll } from "./output.ts";
 
 /** More names than this are printed as they come, so that a huge folder needs no memory here. */
 const SORTED = 50_000;
@@ -30,7 +30,12 @@ export const lsCommand: Subcommand = {
     const url = remoteUrl(args.operands[0] ?? "");
     const show = args.has("json") ? jsonLine : args.has("long") ? longLine : shortLine;
     return await withClient(url, args, environment, async (client) => {
-      const skipped = await showAll(client, url, args.has("recursive"), (entry) => print(show(entry)));
+      const skipped = await showAll(
+        client,
+        url,
+        args.has("recursive"),
+        (entries) => printAll(entries.map((entry) => show(entry) + "\n").join("")),
+      );
       if (skipped === 0) return 0;
       note(`fsh: ${skipped} names left out: they are not Unicode, or a folder could not be read`);
       return 7;
@@ -42,11 +47,11 @@ async function showAll(
   client: Client,
   url: FshUrl,
   recursive: boolean,
-  show: (entry: Entry) => void,
+  show: (entries: readonly Entry[]) => Promise<void>,
 ): Promise<number> {
   const waiting: Entry[] = [];
   let sorting = true;
-  const flush = () => waiting.splice(0).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0).forEach(show);
+  const flush = () => show(waiting.splice(0).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const listing = client.list(url.path, { recursive });
   for (;;) {
     let page: Awaited<ReturnType<typeof listing.next>>;
@@ -54,19 +59,19 @@ async function showAll(
       page = await listing.next();
     } catch (error) {
       if (!isError(error, "NOT_DIRECTORY")) throw error;
-      show({ ...await client.stat(url.path), name: url.path.slice(url.path.lastIndexOf("/") + 1) });
+      await show([{ ...await client.stat(url.path), name: url.path.slice(url.path.lastIndexOf("/") + 1) }]);
       return 0;
     }
     if (page.done) {
-      flush();
+      await flush();
       return page.value.skipped;
     }
-    if (!sorting) page.value.forEach(show);
+    if (!sorting) await show(page.value);
     else {
       for (const entry of page.value) waiting.push(entry);
       if (waiting.length > SORTED) {
         sorting = false;
-        flush();
+        await flush();
       }
     }
   }
@@ -82,8 +87,13 @@ function longLine(entry: Entry): string {
 }
 
 function jsonLine(entry: Entry): string {
-  const modified = entry.modified === null ? null : new Date(entry.modified).toISOString();
-  return JSON.stringify({ ...entry, modified });
+  return JSON.stringify({ ...entry, modified: isoTime(entry.modified) });
+}
+
+/** RFC 3339, or null for a time that is not known or that no Date holds. */
+export function isoTime(modified: number | null): string | null {
+  const date = new Date(modified ?? NaN);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 /** As `ls -l` does: `-rw-r--r--`. */

@@ -1,5 +1,4 @@
-import { FshError, toFshError } from "../base/errors.ts";
-import { osError } from "../storage/os_error.ts";
+import { FshError } from "../base/errors.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
@@ -39,7 +38,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     return await run(argv, release.signal);
   } catch (thrown) {
-    const error = thrown instanceof FshError ? thrown : toFshError(osError(thrown, "fsh"));
+    const error = thrown instanceof FshError ? thrown : new FshError("INTERNAL", { detail: String(thrown) });
     complain(error);
     if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") note(String(error.stack));
     return error.exit;

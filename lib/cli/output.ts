@@ -1,31 +1,49 @@
 import { encodeUtf8, printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
+import { osError } from "../storage/os_error.ts";
 import { formatJson, formatText, Log, LOG_LEVELS, type LogLevel } from "../base/log.ts";
 
-/** Writes all of it, at once. A reader that has gone (`fsh ls | head`) ends the program quietly, as it does others. */
+/** Writes all of it, at once. */
 function writeSync(stream: { writeSync(bytes: Uint8Array): number }, text: string): void {
   const bytes = encodeUtf8(text);
+  for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+}
+
+/** A result: on standard output. A reader that has gone (`fsh ls | head`) ends the program quietly, as it does others. */
+export function print(line: string): void {
   try {
-    for (let at = 0; at < bytes.length;) at += stream.writeSync(bytes.subarray(at));
+    writeSync(Deno.stdout, line + "\n");
   } catch (error) {
-    if (error instanceof Deno.errors.BrokenPipe) Deno.exit(1);
-    if (error instanceof Deno.errors.WouldBlock) return;
-    throw error;
+    throw outputFailed(error);
   }
 }
 
-/** A result: on standard output. */
-export function print(line: string): void {
-  writeSync(Deno.stdout, line + "\n");
+/** As `print`, for much text: waits for a slow reader without holding up the heartbeat. */
+export async function printAll(text: string): Promise<void> {
+  const bytes = encodeUtf8(text);
+  try {
+    for (let at = 0; at < bytes.length;) at += await Deno.stdout.write(bytes.subarray(at));
+  } catch (error) {
+    throw outputFailed(error);
+  }
 }
 
-/** Anything else: on standard error. */
+function outputFailed(error: unknown): FshError {
+  if (error instanceof Deno.errors.BrokenPipe) Deno.exit(1);
+  return osError(error, "standard output");
+}
+
+/** Anything else: on standard error. Where that can't be written there is nobody to tell, and the work goes on. */
 export function note(line: string): void {
-  writeSync(Deno.stderr, line + "\n");
+  writeRaw(line + "\n");
 }
 
 export function writeRaw(text: string): void {
-  writeSync(Deno.stderr, text);
+  try {
+    writeSync(Deno.stderr, text);
+  } catch {
+    // See above.
+  }
 }
 
 /** A name for whoever reads: on a terminal control characters are shown, elsewhere a program wants it as it is. */

@@ -11,7 +11,7 @@ import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
-import { finishTransfer, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+import { finishTransfer, refuseSameNames, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
 
 export const putCommand: Subcommand = {
   name: "put",
@@ -37,6 +37,7 @@ it. A file appears under its name only once the server has all of it on disk and
   async run(args, environment) {
     const files = args.operands.slice(0, -1);
     const url = remoteUrl(args.operands.at(-1) ?? "");
+    refuseSameNames(files.map((file) => basename(resolve(file))));
     const progress = new Progress("put", args);
     const options: UploadOptions = {
       ...transferOptions(args, environment, progress),
@@ -74,7 +75,7 @@ async function putOne(client: Client, file: string, path: string, options: PutOn
   }
   if (info.isDirectory) {
     if (!options.recursive) throw new FshError("IS_DIRECTORY", { subject: file, detail: "use -r to put a folder" });
-    const storage = await LocalStorage.open(file);
+    const storage = await LocalStorage.open(file, { prefix: file });
     try {
       return await uploadTree(client, { storage, path: ROOT }, target(basename(resolve(file))), options);
     } finally {
@@ -84,7 +85,8 @@ async function putOne(client: Client, file: string, path: string, options: PutOn
   if (!info.isFile) throw new FshError("NOT_REGULAR", { subject: file });
   // Named by the user, a symbolic link is followed wherever it leads.
   const real = await Deno.realPath(file);
-  const storage = await LocalStorage.open(folderOf(real));
+  const folder = folderOf(real);
+  const storage = await LocalStorage.open(folder, { prefix: folder });
   try {
     const place = { storage, path: childPath(ROOT, basename(real)) };
     await uploadFile(client, place, target(basename(file)), options);

@@ -90,10 +90,12 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
       print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
     } else print(`fsh: serving ${root} on ${server.url}`);
 
-    const sweeping = sweepNowAndThen(storage, environment.signal);
+    const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
     await new Promise<void>((resolve) => environment.signal.addEventListener("abort", () => resolve(), { once: true }));
     log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
-    await withDeadline(server.close({ limit: drain }), drain + 5000, () => new FshError("GOING_AWAY")).catch(() => {});
+    // What could not be told in time is cut off.
+    const limit = drain === 0 ? 0 : drain + 5000;
+    await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});
     await sweeping;
     storage.close();
     log.info("down");

@@ -1,7 +1,7 @@
 import { formatUrl } from "../client/url.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
-import { modeText, timeText } from "./ls.ts";
+import { isoTime, modeText, timeText } from "./ls.ts";
 import { print } from "./output.ts";
 
 export const statCommand: Subcommand = {
@@ -16,8 +16,7 @@ export const statCommand: Subcommand = {
     const url = remoteUrl(args.operands[0] ?? "");
     const info = await withClient(url, args, environment, (client) => client.stat(url.path));
     if (args.has("json")) {
-      const modified = info.modified === null ? null : new Date(info.modified).toISOString();
-      print(JSON.stringify({ path: url.path, ...info, modified }));
+      print(JSON.stringify({ path: url.path, ...info, modified: isoTime(info.modified) }));
       return 0;
     }
     print(`URL:      ${formatUrl(url)}`);

@@ -1,4 +1,5 @@
 import { DIGEST_ALGORITHMS } from "../base/digest.ts";
+import { FshError } from "../base/errors.ts";
 import type { TransferOptions } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
@@ -35,4 +36,15 @@ export function finishTransfer(progress: Progress, operands: number, args: Args)
   const allFailedAlike = progress.files === 0 && progress.failures.length === operands &&
     progress.failures.every((failure) => failure.exit === first.exit);
   return allFailedAlike ? first.exit : 7;
+}
+
+/** Several operands into one folder: two of one name would overwrite each other. */
+export function refuseSameNames(names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const name of names) {
+    if (name !== "-" && seen.has(name)) {
+      throw new FshError("USAGE", { subject: name, detail: "two of this name would go into one folder" });
+    }
+    seen.add(name);
+  }
 }

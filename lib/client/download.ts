@@ -4,6 +4,7 @@ import { FshError } from "../base/errors.ts";
 import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { Sink } from "../session/command.ts";
+import { osError } from "../storage/os_error.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Client } from "./client.ts";
@@ -105,11 +106,26 @@ function describe(entry: Entry): string {
 }
 
 /** Opens a device or a FIFO of this machine as a sink. The caller closes the file. */
-export function fileSink(file: { write(bytes: Uint8Array): Promise<number> }): Sink {
+export function fileSink(
+  file: { write(bytes: Uint8Array): Promise<number> },
+  name: string,
+): (chunk: Uint8Array) => Promise<void> {
   return async (chunk) => {
     const copy = chunk.slice();
-    for (let at = 0; at < copy.length;) at += await file.write(copy.subarray(at));
+    try {
+      for (let at = 0; at < copy.length;) at += await file.write(copy.subarray(at));
+    } catch (error) {
+      throw outputError(error, name);
+    }
   };
+}
+
+/** A failed write to something that is no file of ours. */
+export function outputError(error: unknown, name: string): FshError {
+  if (error instanceof Deno.errors.BrokenPipe) {
+    return new FshError("CANCELLED", { subject: name, detail: "its reader has gone", cause: error });
+  }
+  return osError(error, name);
 }
 
 /** The folder that a local file lies in, for opening a storage there. */

@@ -18,10 +18,10 @@ export async function uploadFile(
   remote: string,
   options: UploadOptions,
 ): Promise<void> {
-  const reader = await place.storage.openRead(place.path);
+  const reader = await place.storage.openRead(place.path, { toEnd: true });
   const { size, modified, mode } = reader.info;
   try {
-    const attributes = { size, modified, mode: options.preserve ? mode : null };
+    const attributes = { size: size || null, modified, mode: options.preserve ? mode : null };
     await uploadFrom(client, reader, remote, { ...options, ...attributes });
   } finally {
     reader.close();

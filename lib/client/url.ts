@@ -50,7 +50,11 @@ export function parseUrlOrPath(text: string, defaultServer: string | undefined):
       detail: "which server? Write fsh://host/path, or set FSH_URL=fsh://host",
     });
   }
-  return { ...parseUrl(defaultServer), path: text };
+  const server = parseUrl(defaultServer);
+  if (server.path !== "/") {
+    throw new FshError("USAGE", { subject: `FSH_URL=${defaultServer}`, detail: "it names a server, without a path" });
+  }
+  return { ...server, path: unescape(text, (detail) => new FshError("USAGE", { subject: text, detail })) };
 }
 
 export function isUrl(text: string): boolean {

@@ -1,5 +1,6 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
+import { crc32 } from "../base/crc32.ts";
 import { createDigest, type Digest } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
@@ -8,6 +9,9 @@ import { HEADER_BYTES } from "../wire/frames.ts";
 
 /** Up to this many bytes a body gets buffers of its own size, so that many small files need little memory. */
 const SMALL_BODY = 64 * 1024;
+
+/** Milliseconds between two signs that a body goes on although its source is silent. */
+const STILL_THERE = 5_000;
 
 /** Where a body's bytes come from. */
 export interface Source {
@@ -38,27 +42,57 @@ export async function sendBody(
   const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
   const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
   const buffers = [newBuffer(), newBuffer()] as const;
-  const fill = (buffer: Uint8Array) => source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + stream.chunkSize));
-  let reading: Promise<number | null> | null = fill(buffers[0]);
+  const read = (buffer: Uint8Array) => source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + stream.chunkSize));
+  let reading: Promise<number | null> | null = read(buffers[0]);
   try {
     for (let turn: 0 | 1 = 0;; turn = turn === 0 ? 1 : 0) {
-      const buffer = buffers[turn];
-      const read: number | null = await reading;
+      const length: number | null = await unlessGivenUp(reading, stream);
       reading = null;
-      if (read === null) break;
-      reading = fill(buffers[turn === 0 ? 1 : 0]);
-      const frame = buffer.subarray(0, HEADER_BYTES + read);
-      digest.update(frame.subarray(HEADER_BYTES));
-      size += read;
-      await stream.sendData(frame);
-      options.progress?.(read);
+      if (length === null) break;
+      const frame = buffers[turn].subarray(0, HEADER_BYTES + length);
+      const payload = frame.subarray(HEADER_BYTES);
+      const crc = crc32(payload);
+      digest.update(payload, crc);
+      size += length;
+      const sent = stream.sendData(frame, crc);
+      // What is read meanwhile may fail, but the frame must be out before its buffer is free.
+      sent.catch(() => {});
+      reading = read(buffers[turn === 0 ? 1 : 0]);
+      reading.catch(() => {});
+      await sent;
+      options.progress?.(length);
     }
     return { size, algorithm: digest.algorithm, digest: digest.finish() };
   } finally {
-    // A buffer that is still being filled must not be given to somebody else.
-    await reading?.catch(() => {});
-    if (!small) buffers.forEach((buffer) => frameBuffers.give(buffer));
+    const giveBack = () => {
+      if (!small) buffers.forEach((buffer) => frameBuffers.give(buffer));
+    };
+    // A buffer that is still being filled must not be given to somebody else; and input may never come.
+    if (reading === null) giveBack();
+    else reading.then(giveBack, giveBack);
   }
+}
+
+/**
+ * What the source gives, unless the stream is given up first. A source that takes long is no stall: an empty DATA frame
+ * says now and then that more will come.
+ */
+function unlessGivenUp(reading: Promise<number | null>, stream: CommandStream): Promise<number | null> {
+  const { signal } = stream;
+  return new Promise((resolve, reject) => {
+    const givenUp = () => finish(() => reject(signal.reason));
+    const timer = setInterval(() => {
+      stream.sendData(new Uint8Array(HEADER_BYTES), 0).catch(() => {});
+    }, STILL_THERE);
+    const finish = (settle: () => void) => {
+      clearInterval(timer);
+      signal.removeEventListener("abort", givenUp);
+      settle();
+    };
+    signal.addEventListener("abort", givenUp);
+    if (signal.aborted) givenUp();
+    reading.then((length) => finish(() => resolve(length)), (error) => finish(() => reject(error)));
+  });
 }
 
 /**
@@ -74,14 +108,14 @@ export async function receiveBody(
   const { limit = null, progress, subject } = options;
   const digest: Digest = createDigest(options.algorithm);
   let size = 0;
-  const end = await stream.drain((chunk) => {
+  const end = await stream.drain((chunk, crc) => {
     size += chunk.length;
     if (limit !== null && size > limit) {
       throw new FshError("SIZE_MISMATCH", { subject, detail: `more than the announced ${limit} bytes` });
     }
-    digest.update(chunk);
+    digest.update(chunk, crc);
     progress?.(chunk.length);
-    return sink(chunk);
+    return sink(chunk, crc);
   });
   if (end.name !== "END") throw new FshError("UNEXPECTED_FRAME", { subject: end.name });
   const sum: Sum = { size, algorithm: digest.algorithm, digest: digest.finish() };

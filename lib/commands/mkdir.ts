@@ -18,16 +18,30 @@ export const mkdirCommand = command({
 
 /** Makes a folder and those above it that are missing; one that is there is fine, also if made meanwhile. */
 export async function makeFolders(storage: Storage, path: SafePath): Promise<void> {
-  if (path === ROOT) return;
+  const missing: SafePath[] = [];
+  for (let folder = path; folder !== ROOT; folder = parentPath(folder)) {
+    missing.push(folder);
+    if (await makeFolder(storage, folder)) break;
+  }
+  // The first of them was made, or is there; now those below it, downward.
+  missing.pop();
+  for (const folder of missing.reverse()) {
+    if (!await makeFolder(storage, folder)) throw new FshError("NOT_FOUND", { subject: folder });
+  }
+  if (path !== ROOT && missing.length === 0 && (await storage.stat(path)).type !== "directory") {
+    throw new FshError("NOT_DIRECTORY", { subject: path });
+  }
+}
+
+/** False where the folder above is missing. */
+async function makeFolder(storage: Storage, path: SafePath): Promise<boolean> {
   try {
     await storage.mkdir(path);
+    return true;
   } catch (error) {
-    if (isError(error, "NOT_FOUND")) {
-      await makeFolders(storage, parentPath(path));
-      return await makeFolders(storage, path);
-    }
-    if (!isError(error, "EXISTS")) throw error;
-    if ((await storage.stat(path)).type !== "directory") throw new FshError("NOT_DIRECTORY", { subject: path });
+    if (isError(error, "NOT_FOUND")) return false;
+    if (isError(error, "EXISTS")) return true;
+    throw error;
   }
 }
 

@@ -1,5 +1,5 @@
-import { encodeUtf8 } from "../base/bytes.ts";
-import type { Descriptors, KeepAlive, Native, RawName, SocketEnds, SocketTuning } from "./native.ts";
+import { encodeUtf8, equalBytes } from "../base/bytes.ts";
+import type { Descriptors, Native, NativeSocket, RawName, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
@@ -8,6 +8,7 @@ const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
+const SHUT_RDWR = 2; // sys/socket.h
 const AT_FDCWD = -100; // fcntl.h
 const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
@@ -55,6 +56,7 @@ const SYMBOLS = {
   renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  shutdown: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
@@ -82,7 +84,7 @@ function cString(text: string): Uint8Array<ArrayBuffer> {
   return encodeUtf8(text + "\0");
 }
 
-class LinuxSockets implements SocketTuning {
+class LinuxSockets implements Sockets {
   readonly #libc: Libc;
   readonly #address = new Uint8Array(128);
   readonly #addressLength = new Uint32Array(1);
@@ -91,36 +93,16 @@ class LinuxSockets implements SocketTuning {
     this.#libc = libc;
   }
 
-  setKeepAlive(socket: SocketEnds, keepAlive: KeepAlive): boolean {
-    const fd = this.#find(socket);
-    return fd !== null && this.#set(fd, IPPROTO_TCP, TCP_KEEPIDLE, [keepAlive.idle]) &&
-      this.#set(fd, IPPROTO_TCP, TCP_KEEPINTVL, [keepAlive.interval]) &&
-      this.#set(fd, IPPROTO_TCP, TCP_KEEPCNT, [keepAlive.count]);
-  }
-
-  reset(socket: SocketEnds): boolean {
-    const fd = this.#find(socket);
-    if (fd === null) return false;
-    // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
-    const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
-    return this.#libc.connect(fd, nowhere, nowhere.length) === 0;
-  }
-
-  #set(fd: number, level: number, option: number, values: number[]): boolean {
-    const value = new Uint8Array(Int32Array.from(values).buffer);
-    return this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
-  }
-
-  /** The descriptor of a socket: the runtime does not tell, so look for the one with these ends. */
-  #find(socket: SocketEnds): number | null {
+  /** The runtime does not tell the descriptor, so look for the one with these ends. */
+  find(ends: SocketEnds): NativeSocket | null {
     // A new socket mostly has the number just below the next free one.
     const next = this.#libc.dup(0);
     if (next >= 0) this.#libc.close(next);
-    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, socket)) return fd;
+    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, ends)) return this.#socket(fd);
     try {
       for (const entry of Deno.readDirSync("/proc/self/fd")) {
         const fd = Number(entry.name);
-        if (fd > 2 && this.#matches(fd, socket)) return fd;
+        if (fd > 2 && this.#matches(fd, ends)) return this.#socket(fd);
       }
     } catch {
       // No /proc: the socket stays as the system made it.
@@ -128,20 +110,56 @@ class LinuxSockets implements SocketTuning {
     return null;
   }
 
-  #matches(fd: number, socket: SocketEnds): boolean {
-    return this.#endIs(this.#libc.getsockname, fd, socket.localAddr) &&
-      this.#endIs(this.#libc.getpeername, fd, socket.remoteAddr);
+  #socket(fd: number): NativeSocket {
+    const set = (level: number, option: number, values: number[]) => {
+      const value = new Uint8Array(Int32Array.from(values).buffer);
+      return this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
+    };
+    return {
+      setKeepAlive: ({ idle, interval, count }) =>
+        set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) && set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
+        set(IPPROTO_TCP, TCP_KEEPCNT, [count]),
+      reset: () => {
+        // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
+        const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
+        this.#libc.connect(fd, nowhere, nowhere.length);
+      },
+      shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
+    };
+  }
+
+  #matches(fd: number, ends: SocketEnds): boolean {
+    return this.#endIs(this.#libc.getsockname, fd, ends.localAddr) &&
+      this.#endIs(this.#libc.getpeername, fd, ends.remoteAddr);
   }
 
   #endIs(call: Libc["getsockname"], fd: number, end: SocketEnds["localAddr"]): boolean {
     this.#addressLength[0] = this.#address.length;
     if (call(fd, this.#address, new Uint8Array(this.#addressLength.buffer)) !== 0) return false;
-    // struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)): u16 family, u16 port in network order, then the address.
+    // struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)): u16 family, u16 port in network order, then the address,
+    // in the latter behind a u32.
     const view = new DataView(this.#address.buffer);
     if (view.getUint16(2) !== end.port) return false;
-    const family = view.getUint16(0, true);
-    return family !== AF_INET || this.#address.subarray(4, 8).join(".") === end.hostname;
+    const bytes = addressBytes(end.hostname);
+    const at = view.getUint16(0, true) === AF_INET ? 4 : 8;
+    return equalBytes(this.#address.subarray(at, at + bytes.length), bytes);
   }
+}
+
+/** The bytes of a numeric IPv4 or IPv6 address, the latter as RFC 4291, section 2.2, writes it. */
+function addressBytes(address: string): Uint8Array {
+  const dotted = /[0-9]+(?:\.[0-9]+){3}$/.exec(address)?.[0];
+  const four = dotted?.split(".").map(Number) ?? [];
+  if (!address.includes(":")) return Uint8Array.from(four);
+  const text = dotted ? address.slice(0, -dotted.length).replace(/([^:]):$/, "$1") : address.replace(/%.*$/, "");
+  const groups = (part: string | undefined) =>
+    (part ?? "").split(":").filter((group) => group !== "").flatMap((group) => {
+      const value = parseInt(group, 16);
+      return [value >> 8, value & 0xff];
+    });
+  const [before, after] = text.split("::");
+  const [head, tail] = [groups(before), [...groups(after), ...four]];
+  return Uint8Array.from([...head, ...new Array(Math.max(0, 16 - head.length - tail.length)).fill(0), ...tail]);
 }
 
 class LinuxDescriptors implements Descriptors {

@@ -14,11 +14,20 @@ export interface SocketEnds {
   readonly remoteAddr: { readonly hostname: string; readonly port: number };
 }
 
-/** Socket options that the runtime does not offer. Each answers whether the kernel took it. */
-export interface SocketTuning {
-  setKeepAlive(socket: SocketEnds, keepAlive: KeepAlive): boolean;
-  /** Sends RST; what is left of the socket is to be closed. */
-  reset(socket: SocketEnds): boolean;
+/** One socket of the runtime's, by its descriptor. Not to be used once the runtime has closed it. */
+export interface NativeSocket {
+  /** Answers whether the kernel took it. */
+  setKeepAlive(keepAlive: KeepAlive): boolean;
+  /** Ends the connection at once with RST. */
+  reset(): void;
+  /** Ends reads and writes that are under way (shutdown(2)); closing alone leaves a blocked write waiting. */
+  shutdown(): void;
+}
+
+/** What the runtime does not offer for sockets. */
+export interface Sockets {
+  /** Null where the descriptor can't be found. */
+  find(ends: SocketEnds): NativeSocket | null;
 }
 
 /** One name in a folder: as the file system has it, in bytes. */
@@ -50,7 +59,7 @@ export interface Heap {
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
-  readonly sockets: SocketTuning | null;
+  readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
   readonly heap: Heap | null;
 }

@@ -38,6 +38,8 @@ export class Server {
   readonly #options: ServerOptions;
   readonly #listener: Listener;
   readonly #sessions = new Set<Session>();
+  /** Commands under way; one whose session has ended still finishes the step that it is in. */
+  readonly #commands = new Set<Promise<void>>();
   readonly #accepting: Promise<void>;
   #sessionNumber = 0;
   #closing = false;
@@ -66,13 +68,17 @@ export class Server {
     return this.#sessions.size;
   }
 
-  /** No new sessions; running transfers may finish for `limit` milliseconds; the rest is told GOAWAY. */
+  /**
+   * No new sessions; running transfers may finish for `limit` milliseconds; the rest is told GOAWAY. Once it resolves,
+   * nothing uses the storage any more.
+   */
   async close(options: { limit: number }): Promise<void> {
     this.#closing = true;
     this.#listener.close();
     const error = new FshError("GOING_AWAY", { subject: this.url });
     await Promise.all([...this.#sessions].map((session) => session.close({ limit: options.limit, error })));
     await this.#accepting;
+    await Promise.allSettled(this.#commands);
   }
 
   async #acceptLoop(): Promise<void> {
@@ -115,7 +121,12 @@ export class Server {
     const log = this.#options.log.with({ remote: connection.remote });
     const context: CommandContext = { storage, guard: new Guard({ readOnly }), log };
     const begun = clock.now();
-    const session = this.#session(connection, log, (stream, request) => this.#serve(stream, request, context));
+    const session = this.#session(connection, log, (stream, request) => {
+      const serving = this.#serve(stream, request, context);
+      const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
+      this.#commands.add(command);
+      return serving;
+    });
     this.#sessions.add(session);
     try {
       await session.start();

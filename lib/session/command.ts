@@ -6,9 +6,9 @@ import type { Message } from "../wire/codec.ts";
 
 /**
  * Takes the bytes of DATA frames. With a promise as its answer it is busy until that resolves and is not called before;
- * the chunk is only good until the call returns.
+ * the chunk is only good until the call returns. `crc` is its CRC-32, which was checked.
  */
-export type Sink = (chunk: Uint8Array) => Promise<void> | void;
+export type Sink = (chunk: Uint8Array, crc: number) => Promise<void> | void;
 
 /** One request and its answer, as commands see it on either side. */
 export interface CommandStream {
@@ -18,8 +18,11 @@ export interface CommandStream {
   readonly chunkSize: number;
   /** Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. */
   send<N extends FrameName>(name: N, fields: FrameFields<N>, options?: { fin?: boolean }): Promise<void>;
-  /** Sends a DATA frame in place: HEADER_BYTES of room and then the payload. The buffer is free once it resolves. */
-  sendData(frame: Uint8Array): Promise<void>;
+  /**
+   * Sends a DATA frame in place: HEADER_BYTES of room and then the payload, whose CRC-32 is `crc`. The buffer is free
+   * once it resolves.
+   */
+  sendData(frame: Uint8Array, crc: number): Promise<void>;
   /** The next frame that is not DATA. Rejects with the peer's ERROR, or why the session ended. */
   next(): Promise<Message>;
   /** As `next`, handing all DATA before it to the sink. */

@@ -5,8 +5,12 @@ import { type FrameFields, MAX_DATA, type Role } from "../wire/frames.ts";
 /** The version in HELLO; the preface names the same. */
 export const PROTOCOL_VERSION = 1;
 
-/** Smallest window and DATA frame that a peer may ask for, in bytes: less would only cost. */
-const MIN_WINDOW = 16 * 1024;
+/** Smallest window that a peer may state, in bytes: half of it must hold the largest ENTRIES frame. */
+const MIN_WINDOW = 256 * 1024;
+/** Largest window that is made use of, in bytes. */
+const MAX_WINDOW = 1024 ** 3;
+/** Smallest DATA frame that a peer may ask for, in bytes: less would only cost. */
+const MIN_DATA = 16 * 1024;
 /** Shortest heartbeat that a peer may ask for, in milliseconds. */
 const MIN_HEARTBEAT = 100;
 
@@ -133,13 +137,13 @@ function agree(own: SessionLimits, peer: FrameFields<"HELLO">): Terms {
       throw new FshError("BAD_FIELD", { subject: "HELLO", detail: `${name} ${value} is under ${least}` });
     }
   };
-  atLeast("maxData", peer.maxData, MIN_WINDOW);
+  atLeast("maxData", peer.maxData, MIN_DATA);
   atLeast("window", peer.window, MIN_WINDOW);
   atLeast("maxStreams", peer.maxStreams, 1);
   const intervals = [own.heartbeat, peer.heartbeat].filter((ms) => ms > 0);
   return {
     maxData: Math.min(MAX_DATA, peer.maxData),
-    sendWindow: peer.window,
+    sendWindow: Math.min(MAX_WINDOW, peer.window),
     maxStreams: Math.min(own.maxStreams, peer.maxStreams),
     heartbeat: intervals.length === 0 ? 0 : Math.max(MIN_HEARTBEAT, Math.min(...intervals)),
     misses: Math.max(1, Math.min(own.misses, peer.misses)),

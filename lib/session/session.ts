@@ -88,6 +88,10 @@ export class Session implements RequestOpener {
   #introduced = false;
   #writing: Promise<void> = Promise.resolve();
   #lastStream = -1;
+  /** Requests that are being served. */
+  #running = 0;
+  /** When a transfer last moved on, in either direction. */
+  #lastProgress: number;
   /** The session can't go on; what still comes in is not looked at. */
   #failed = false;
   /** What the session ends with once the last words are out; null while it runs. */
@@ -95,6 +99,7 @@ export class Session implements RequestOpener {
   #whyEnded = new FshError("CONNECTION_LOST");
   #lastFrame: number;
   #lastProbe: number;
+  #lastSent: number;
   #cancelWatch: (() => void) | null = null;
   #cancelFarewell: (() => void) | null = null;
   #chunk = MAX_DATA;
@@ -108,6 +113,8 @@ export class Session implements RequestOpener {
     this.#trace = options.log.enabled("trace");
     this.#lastFrame = this.#clock.now();
     this.#lastProbe = this.#lastFrame;
+    this.#lastProgress = this.#lastFrame;
+    this.#lastSent = this.#lastFrame;
     this.ended = this.#end.promise;
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
@@ -235,6 +242,7 @@ export class Session implements RequestOpener {
       this.received += read;
       this.#lastFrame = this.#clock.now();
       this.#heartbeat?.heard();
+      this.#reassure(this.#lastFrame);
       this.#probe(this.#lastFrame);
       this.#splitter.filled(read);
     }
@@ -297,7 +305,10 @@ export class Session implements RequestOpener {
 
   #receive(frame: RawFrame): void {
     if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
-    if (frame.name === "DATA") return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload);
+    if (frame.name === "DATA") {
+      this.#lastProgress = this.#lastFrame;
+      return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
+    }
     this.#dispatch(decodeMessage(frame), frame.payload.length);
   }
 
@@ -317,6 +328,7 @@ export class Session implements RequestOpener {
       case "ERROR":
         return this.#peerFailed(message);
       case "WINDOW":
+        this.#lastProgress = this.#lastFrame;
         return this.#streamOf("WINDOW", message.stream)?.receiveCredit(message.fields.credit);
       case "CANCEL": {
         const error = new FshError(errorName(message.fields.code), { remote: true });
@@ -351,12 +363,15 @@ export class Session implements RequestOpener {
     const { serve, limits } = this.#options;
     if (!serve) return stream.fail(new FshError("UNSUPPORTED", { subject: message.name }));
     if (this.#phase === "draining") return stream.fail(new FshError("GOING_AWAY"));
-    if (this.#streams.size > limits.maxStreams) {
+    // Those that were given up count until they have noticed.
+    if (this.#running >= limits.maxStreams) {
       return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
     }
-    serve(stream, message).then(() => stream.conclude(), (error) => {
+    this.#running++;
+    serve(stream, message).finally(() => this.#running--).then(() => stream.conclude(), (error) => {
       const failure = toFshError(error);
-      if (failure.error === "INTERNAL") {
+      // A CANCEL may carry any code; only what failed here is worth a look.
+      if (failure.error === "INTERNAL" && !failure.remote) {
         this.#log.error("a command failed", { command: message.name, error: String(failure.cause ?? failure) });
       }
       stream.fail(failure);
@@ -367,7 +382,9 @@ export class Session implements RequestOpener {
     const { code, message: text } = message.fields;
     this.#log.debug("the peer goes away", { code, text });
     if (this.#phase === "hello" || this.#phase === "auth") {
-      return this.#fail(new FshError(code === 0 ? "GOING_AWAY" : errorName(code), { subject: this.remote }));
+      this.#failed = true;
+      const error = new FshError(code === 0 ? "GOING_AWAY" : errorName(code), { subject: this.remote, remote: true });
+      return this.#finish(this.#endOf(error), false);
     }
     this.#phase = "draining";
     if (this.#streams.size === 0) this.#bow(null);
@@ -435,7 +452,7 @@ export class Session implements RequestOpener {
     this.#cancelWatch = this.#clock.after(Math.max(shortest / 4, 10), () => {
       const now = this.#clock.now();
       for (const stream of [...this.#streams.values()]) {
-        if (stallTimeout > 0 && stream.waiting(now) > stallTimeout) {
+        if (stallTimeout > 0 && stream.hasStalled(stallTimeout, this.#lastProgress)) {
           this.#log.warn("transfer stalled", { stream: stream.id, seconds: stallTimeout / 1000 });
           stream.fail(new FshError("STALLED", { detail: `no byte moved for ${stallTimeout / 1000} s` }));
         }
@@ -475,9 +492,21 @@ export class Session implements RequestOpener {
         throw error;
       }
       this.#adapt(batch.bytes.length, last - begun);
+      this.#lastSent = last;
       this.#probe(last);
       batch.written();
     }
+  }
+
+  /**
+   * Says something to a peer that keeps sending while we have nothing to say: its PING, and our PONG to it, may be stuck
+   * behind megabytes on a slow link.
+   */
+  #reassure(now: number): void {
+    const interval = this.#terms?.heartbeat ?? 0;
+    if (interval === 0 || now - this.#lastSent < interval / 3) return;
+    this.#lastSent = now;
+    this.#heartbeat?.ping();
   }
 
   /** Measures the round trip while streams are open. */
@@ -623,7 +652,9 @@ export class Session implements RequestOpener {
     this.#heartbeat?.stop();
     this.#cancelWatch?.();
     this.#cancelFarewell?.();
-    const error = end.error ?? new FshError("CONNECTION_LOST", { subject: this.remote });
+    // Whoever said goodbye did not close without notice.
+    const error = end.error ??
+      (this.#farewell ? this.#whyEnded : new FshError("CONNECTION_LOST", { subject: this.remote }));
     this.#whyEnded = error;
     for (const stream of [...this.#streams.values()]) stream.sever(error);
     this.#queue.fail(error);

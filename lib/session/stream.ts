@@ -1,4 +1,5 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
+import { combineCrc32 } from "../base/crc32.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import { encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
@@ -42,16 +43,17 @@ export interface StreamOptions {
 interface Chunk {
   readonly bytes: Uint8Array<ArrayBuffer>;
   length: number;
+  crc: number;
 }
 
-function newChunk(payload: Uint8Array): Chunk {
+function newChunk(payload: Uint8Array, crc: number): Chunk {
   const bytes = payload.length <= MERGE / 4
     ? new Uint8Array(MERGE)
     : payload.length <= frameBuffers.size / 2
     ? new Uint8Array(payload.length)
     : frameBuffers.take();
   bytes.set(payload);
-  return { bytes, length: payload.length };
+  return { bytes, length: payload.length, crc };
 }
 
 function freeChunk({ bytes }: Chunk): void {
@@ -90,7 +92,11 @@ export class Stream implements CommandStream {
   #localFin = false;
   #remoteFin = false;
   #failure: Error | null = null;
+  /** The host has heard that the stream is over. */
+  #told = false;
   #waitingSince: number | null = null;
+  /** A listing may wait as long as the files that it names are moving. */
+  #mayWait = false;
 
   constructor(host: StreamHost, options: StreamOptions) {
     this.id = options.id;
@@ -111,9 +117,11 @@ export class Stream implements CommandStream {
     return Math.min(this.#host.chunkSize, this.#options.sendWindow >> 1);
   }
 
-  /** Milliseconds that the command has been waiting for the peer to move data. */
-  waiting(now: number): number {
-    return this.#waitingSince === null ? 0 : now - this.#waitingSince;
+  /** Whether nothing has moved for `limit` milliseconds although the peer could move it. */
+  hasStalled(limit: number, lastProgress: number): boolean {
+    if (this.#waitingSince === null) return false;
+    const since = this.#mayWait ? Math.max(this.#waitingSince, lastProgress) : this.#waitingSince;
+    return this.#host.now() - since > limit;
   }
 
   async send<N extends FrameName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Promise<void> {
@@ -121,28 +129,32 @@ export class Stream implements CommandStream {
     await this.#transmit(name, encodeMessage(name, this.id, fields, fin), fin);
   }
 
-  async sendData(frame: Uint8Array): Promise<void> {
-    sealFrame(frame, "DATA", this.id);
+  async sendData(frame: Uint8Array, crc: number): Promise<void> {
+    sealFrame(frame, "DATA", this.id, { crc });
     await this.#transmit("DATA", frame, false);
   }
 
   async #transmit(name: FrameName, bytes: Uint8Array, fin: boolean): Promise<void> {
     if (this.#failure) throw this.#failure;
-    if (frameRow(name).metered) await this.#spend(bytes.length - HEADER_BYTES);
+    const metered = frameRow(name).metered === true;
+    if (metered) {
+      this.#waitingSince = this.#host.now();
+      this.#mayWait = name !== "DATA";
+      await this.#spend(bytes.length - HEADER_BYTES);
+    }
     if (fin) this.#localFin = true;
     this.#handed++;
     await this.#host.transmit(this.id, name, bytes);
-    if (fin) this.#closeIfDone();
+    if (metered) this.#waitingSince = null;
+    if (fin) this.#settle();
   }
 
   /** Takes credit, waiting for the peer to grant it. */
   async #spend(bytes: number): Promise<void> {
     if (this.#credit < bytes) {
-      this.#waitingSince = this.#host.now();
       await new Promise<void>((resolve, reject) => {
         this.#creditWaiter = { bytes, resolve, reject };
       });
-      this.#waitingSince = null;
     }
     this.#credit -= bytes;
   }
@@ -161,7 +173,9 @@ export class Stream implements CommandStream {
       this.#taker = { resolve, reject };
       this.#sink = sink;
       if (sink !== null || this.#options.waitsForPeer) this.#waitingSince = this.#host.now();
+      this.#mayWait = false;
       this.#pump();
+      this.#refuseAbsence();
     });
   }
 
@@ -182,7 +196,7 @@ export class Stream implements CommandStream {
       subject: clipUtf8(error.subject ?? "", 4096),
       detail: clipUtf8(error.detail ?? "", 1024),
     };
-    this.#host.transmit(this.id, "ERROR", encodeMessage("ERROR", this.id, fields)).catch(() => {});
+    this.#host.urge("ERROR", encodeMessage("ERROR", this.id, fields));
   }
 
   /** The command has given its whole answer; what the peer may still send is of no interest. */
@@ -192,15 +206,21 @@ export class Stream implements CommandStream {
 
   // What follows is called by the session with what came in.
 
-  receiveData(payload: Uint8Array): void {
-    if (!this.#admit("DATA", payload.length) || payload.length === 0) return;
-    if (this.#arrived.length === 0 && this.#sink !== null && !this.#sinkBusy) return this.#feed(payload);
+  receiveData(payload: Uint8Array, crc: number): void {
+    if (!this.#admit("DATA", payload.length)) return;
+    // An empty one says that more will come.
+    if (payload.length === 0) {
+      if (this.#waitingSince !== null) this.#waitingSince = this.#host.now();
+      return;
+    }
+    if (this.#arrived.length === 0 && this.#sink !== null && !this.#sinkBusy) return this.#feed(payload, crc);
     const last = this.#arrived.at(-1);
     if (last && "bytes" in last && last.length + payload.length <= last.bytes.length) {
       last.bytes.set(payload, last.length);
       last.length += payload.length;
+      last.crc = combineCrc32(last.crc, crc, payload.length);
     } else {
-      this.#arrived.push(newChunk(payload));
+      this.#arrived.push(newChunk(payload, crc));
     }
     this.#pump();
   }
@@ -214,7 +234,6 @@ export class Stream implements CommandStream {
     }
     this.#arrived.push({ message, metered });
     this.#pump();
-    this.#closeIfDone();
   }
 
   receiveCredit(bytes: number): void {
@@ -259,7 +278,7 @@ export class Stream implements CommandStream {
           return this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: "DATA" }));
         }
         this.#arrived.shift();
-        this.#feed(first.bytes.subarray(0, first.length));
+        this.#feed(first.bytes.subarray(0, first.length), first.crc);
         freeChunk(first);
       } else {
         this.#arrived.shift();
@@ -272,13 +291,20 @@ export class Stream implements CommandStream {
         taker.resolve(first.message);
       }
     }
+    this.#settle();
   }
 
-  #feed(chunk: Uint8Array): void {
+  /** Whoever waits for a frame after the peer's last one would wait for ever. */
+  #refuseAbsence(): void {
+    if (!this.#remoteFin || this.#arrived.length > 0 || this.#sinkBusy) return;
+    this.#refuse(new FshError("UNEXPECTED_FRAME", { detail: "the answer ended too early" }));
+  }
+
+  #feed(chunk: Uint8Array, crc: number): void {
     const length = chunk.length;
     let busy: Promise<void> | void;
     try {
-      busy = this.#sink?.(chunk);
+      busy = this.#sink?.(chunk, crc);
     } catch (error) {
       return this.#refuse(error);
     }
@@ -289,6 +315,7 @@ export class Stream implements CommandStream {
       this.#sinkBusy = false;
       this.#fed(length);
       this.#pump();
+      this.#refuseAbsence();
     }, (error) => {
       this.#sinkBusy = false;
       this.#refuse(error);
@@ -306,29 +333,35 @@ export class Stream implements CommandStream {
     this.#taker = null;
     this.#sink = null;
     this.#waitingSince = null;
-    taker?.reject(error instanceof Error ? error : toFshError(error));
+    taker?.reject(toFshError(error));
   }
 
   /** Lets the peer send as much as was consumed, not for every little bit. */
   #grant(bytes: number): void {
     this.#consumed += bytes;
-    if (this.#consumed < this.#options.receiveWindow / 4 || this.#remoteFin || this.#over) return;
+    if (this.#consumed < this.#options.receiveWindow / 2 || this.#remoteFin || this.#over) return;
     this.#allowance += this.#consumed;
     this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit: this.#consumed }));
     this.#consumed = 0;
   }
 
   get #over(): boolean {
-    return this.#failure !== null || (this.#localFin && this.#remoteFin);
+    return this.#failure !== null || this.#told;
   }
 
-  #closeIfDone(): void {
-    if (this.#failure === null && this.#localFin && this.#remoteFin) this.#host.over(this);
+  /** Over, once both sides have sent their last frame and all of it was taken. */
+  #settle(): void {
+    if (this.#localFin && this.#remoteFin && this.#arrived.length === 0 && !this.#sinkBusy) this.#tell();
+  }
+
+  #tell(): void {
+    if (this.#told) return;
+    this.#told = true;
+    this.#host.over(this);
   }
 
   #finish(error: Error): void {
     if (this.#failure !== null) return;
-    const wasOver = this.#over;
     this.#failure = error;
     this.#waitingSince = null;
     for (const one of this.#arrived.splice(0)) if ("bytes" in one) freeChunk(one);
@@ -340,6 +373,6 @@ export class Stream implements CommandStream {
     this.#sink = null;
     taker?.reject(error);
     if (this.#handed > this.#host.retract(this.id, error)) this.#known = true;
-    if (!wasOver) this.#host.over(this);
+    this.#tell();
   }
 }

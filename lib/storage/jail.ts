@@ -79,9 +79,14 @@ class DescriptorJail implements Jail {
     }
   }
 
-  // deno-lint-ignore require-await
   async renameNoReplace(from: string, to: string): Promise<void> {
-    this.#system.renameNoReplace(from, to);
+    try {
+      this.#system.renameNoReplace(from, to);
+    } catch (error) {
+      // Not every file system knows the flag (renameat2(2): EINVAL).
+      if (osCode(error) !== "EINVAL" && osCode(error) !== "ENOSYS") throw error;
+      await renameIfAbsent(from, to);
+    }
   }
 
   close(): void {
@@ -91,7 +96,8 @@ class DescriptorJail implements Jail {
 
 /**
  * The portable way: resolve, check that the result lies below the root, and only then use it. Between check and use
- * another process of this machine can still exchange a folder for a symbolic link; that is what remains.
+ * another process of this machine can still exchange a folder for a symbolic link; that is what remains. The runtime
+ * leaves out names that are not Unicode and does not say how many, so none of them is counted.
  */
 class CheckedJail implements Jail {
   readonly #root: string;
@@ -113,8 +119,7 @@ class CheckedJail implements Jail {
   async *names(held: Held): AsyncIterable<NameBatch> {
     let batch: NameBatch = [];
     for await (const entry of Deno.readDir(held.path)) {
-      // The runtime writes U+FFFD for what it can't decode; such a name would not be found again.
-      batch.push(entry.name.includes("\ufffd") ? null : entry.name);
+      batch.push(entry.name);
       if (batch.length === 512) {
         yield batch;
         batch = [];
@@ -123,15 +128,20 @@ class CheckedJail implements Jail {
     if (batch.length > 0) yield batch;
   }
 
-  async renameNoReplace(from: string, to: string): Promise<void> {
-    try {
-      await Deno.lstat(to);
-    } catch (error) {
-      if (osCode(error) !== "ENOENT" && !(error instanceof Deno.errors.NotFound)) throw error;
-      return await Deno.rename(from, to);
-    }
-    throw new FshError("EXISTS");
+  renameNoReplace(from: string, to: string): Promise<void> {
+    return renameIfAbsent(from, to);
   }
 
   close(): void {}
+}
+
+/** Looks first and renames then: somebody else may come in between. */
+async function renameIfAbsent(from: string, to: string): Promise<void> {
+  try {
+    await Deno.lstat(to);
+  } catch (error) {
+    if (osCode(error) !== "ENOENT" && !(error instanceof Deno.errors.NotFound)) throw error;
+    return await Deno.rename(from, to);
+  }
+  throw new FshError("EXISTS");
 }

@@ -26,18 +26,22 @@ export interface LocalOptions {
   readonly durability?: Durability;
   /** Takes the portable way to the file system even where the platform has a safer one. */
   readonly portable?: boolean;
+  /** Put before paths in errors: the folder's own, where the user of this machine reads them; never on a server. */
+  readonly prefix?: string;
 }
 
 /** A folder of this machine. Nothing outside it is read, created or changed. */
 export class LocalStorage implements Storage {
   readonly #jail: Jail;
   readonly #durability: Durability;
+  readonly #prefix: string;
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
 
-  private constructor(jail: Jail, durability: Durability) {
+  private constructor(jail: Jail, options: LocalOptions) {
     this.#jail = jail;
-    this.#durability = durability;
+    this.#durability = options.durability ?? "file";
+    this.#prefix = (options.prefix ?? "").replace(/\/$/, "");
   }
 
   /** @throws {FshError} NOT_FOUND, NOT_DIRECTORY, NOT_PERMITTED, naming the folder */
@@ -45,7 +49,7 @@ export class LocalStorage implements Storage {
     try {
       if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
       const jail = await openJail(root, { portable: options.portable ?? false });
-      return new LocalStorage(jail, options.durability ?? "file");
+      return new LocalStorage(jail, options);
     } catch (error) {
       throw osError(error, root);
     }
@@ -68,17 +72,20 @@ export class LocalStorage implements Storage {
         yield { entries, skipped };
       }
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
+  }
+
+  /** The path as errors name it. */
+  #named(path: SafePath): string {
+    return this.#prefix + path;
   }
 
   /** One name of a listing; null where it is nobody's business or gone meanwhile. */
   async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
     if (name === null) return "skipped";
     try {
-      const info = await Deno.lstat(`${folder.path}/${name}`);
-      if (!name.startsWith(PART_PREFIX)) return stored(name, info);
-      if (isGivenUp(info)) await Deno.remove(`${folder.path}/${name}`);
+      if (!name.startsWith(PART_PREFIX)) return stored(name, await Deno.lstat(`${folder.path}/${name}`));
     } catch (error) {
       if (osError(error, name).error !== "NOT_FOUND") return "skipped";
     }
@@ -90,7 +97,7 @@ export class LocalStorage implements Storage {
       using held = await this.#jail.hold(path);
       return stored(baseName(path), await Deno.stat(held.path));
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
   }
 
@@ -103,18 +110,18 @@ export class LocalStorage implements Storage {
       try {
         const info = await file.stat();
         refuseAllButFiles(info);
-        return await LocalReader.start(file, stored(baseName(path), info), options);
+        return await LocalReader.start(file, stored(baseName(path), info), { ...options, path: this.#named(path) });
       } catch (error) {
         file.close();
         throw error;
       }
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
   }
 
   async openWrite(path: SafePath, options: WriteOptions = {}): Promise<FileWriter> {
-    if (path === ROOT) throw new FshError("IS_DIRECTORY", { subject: path });
+    if (path === ROOT) throw new FshError("IS_DIRECTORY", { subject: this.#named(path) });
     try {
       const target = await holdParent(this.#jail, path);
       try {
@@ -127,7 +134,7 @@ export class LocalStorage implements Storage {
           file,
           part,
           target,
-          path,
+          path: this.#named(path),
           durability: this.#durability,
           ended: () => this.#parts.delete(name),
           move: (from, to) => options.noReplace ? this.#jail.renameNoReplace(from, to) : Deno.rename(from, to),
@@ -137,23 +144,23 @@ export class LocalStorage implements Storage {
         throw error;
       }
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
   }
 
   async mkdir(path: SafePath): Promise<void> {
-    if (path === ROOT) throw new FshError("EXISTS", { subject: path });
+    if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
     try {
       using target = await holdParent(this.#jail, path);
       await Deno.mkdir(target.path);
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
   }
 
   async remove(path: SafePath): Promise<void> {
     if (path === ROOT) {
-      throw new FshError("NOT_PERMITTED", { subject: path, detail: "the served folder itself stays" });
+      throw new FshError("NOT_PERMITTED", { subject: this.#named(path), detail: "the served folder itself stays" });
     }
     try {
       using target = await holdParent(this.#jail, path);
@@ -164,7 +171,7 @@ export class LocalStorage implements Storage {
         await Deno.remove(target.path);
       }
     } catch (error) {
-      throw osError(error, path);
+      throw osError(error, this.#named(path));
     }
   }
 
@@ -188,7 +195,7 @@ export class LocalStorage implements Storage {
       for await (const entry of Deno.readDir(held.path)) {
         if (signal.aborted) return swept;
         if (entry.isDirectory && oddName(entry.name) === null) folders.push(childPath(path, entry.name));
-        if (!entry.isFile || !entry.name.startsWith(PART_PREFIX)) continue;
+        if (!entry.isFile || !entry.name.startsWith(PART_PREFIX) || this.#parts.has(entry.name)) continue;
         const part = `${held.path}/${entry.name}`;
         if (isGivenUp(await Deno.lstat(part))) {
           await Deno.remove(part);
@@ -204,26 +211,41 @@ export class LocalStorage implements Storage {
 
   async rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
     if (from === ROOT || to === ROOT) {
-      throw new FshError("NOT_PERMITTED", { subject: ROOT, detail: "the served folder itself stays" });
+      throw new FshError("NOT_PERMITTED", { subject: this.#named(ROOT), detail: "the served folder itself stays" });
     }
-    if (from !== to && isWithin(to, from)) throw new FshError("INTO_ITSELF", { subject: from });
+    if (from !== to && isWithin(to, from)) throw new FshError("INTO_ITSELF", { subject: this.#named(from) });
     try {
-      using source = await holdParent(this.#jail, from);
-      try {
-        await Deno.lstat(source.path);
-      } catch (error) {
-        throw osError(error, from);
-      }
+      using source = await this.#holdSource(from);
       using target = await holdParent(this.#jail, to);
       if (options.noReplace) await this.#jail.renameNoReplace(source.path, target.path);
       else await Deno.rename(source.path, target.path);
     } catch (error) {
-      if (osCode(error) === "EINVAL") throw new FshError("INTO_ITSELF", { subject: from });
+      if (osCode(error) === "EINVAL") throw new FshError("INTO_ITSELF", { subject: this.#named(from) });
       // Both ends were inside: they only lie on different file systems.
       if (osCode(error) === "EXDEV" && String(error).includes("rename")) {
-        throw new FshError("STORAGE_FAILED", { subject: to, detail: "it lies on another file system", cause: error });
+        throw new FshError("STORAGE_FAILED", {
+          subject: this.#named(to),
+          detail: "it lies on another file system",
+          cause: error,
+        });
       }
-      throw osError(error, to);
+      throw osError(error, this.#named(to));
+    }
+  }
+
+  /** As `holdParent`, for something that must be there; failures are about it. */
+  async #holdSource(from: SafePath): Promise<Held> {
+    try {
+      const source = await holdParent(this.#jail, from);
+      try {
+        await Deno.lstat(source.path);
+        return source;
+      } catch (error) {
+        source[Symbol.dispose]();
+        throw error;
+      }
+    } catch (error) {
+      throw osError(error, this.#named(from));
     }
   }
 
@@ -233,7 +255,9 @@ export class LocalStorage implements Storage {
 }
 
 function isGivenUp(part: Deno.FileInfo): boolean {
-  return Date.now() - (part.mtime?.getTime() ?? Date.now()) > PART_LIFETIME;
+  // The time of the last change can't be set, as that of the last modification is shortly before the end.
+  const touched = (part.ctime ?? part.mtime)?.getTime() ?? Date.now();
+  return Date.now() - touched > PART_LIFETIME;
 }
 
 function refuseAllButFiles(info: Deno.FileInfo): void {
@@ -254,13 +278,19 @@ async function refuseBadTarget(target: Held, options: WriteOptions): Promise<voi
   if (options.noReplace) throw new FshError("EXISTS");
 }
 
+/** A time beyond what a Date holds is no time. */
+function validTime(time: Date | null): number | null {
+  const ms = time?.getTime() ?? NaN;
+  return Number.isNaN(ms) ? null : ms;
+}
+
 function stored(name: string, info: Deno.FileInfo): Stored {
   const type: StoredType = info.isFile ? "file" : info.isDirectory ? "directory" : info.isSymlink ? "symlink" : "other";
   return {
     name,
     type,
     size: info.isFile ? info.size : 0,
-    modified: info.mtime?.getTime() ?? null,
+    modified: validTime(info.mtime),
     mode: info.mode === null ? null : info.mode & 0o7777,
   };
 }

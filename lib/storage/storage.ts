@@ -56,6 +56,8 @@ export interface ReadOptions {
   readonly offset?: number;
   /** Bytes to read at the most; null: to the end. */
   readonly length?: number | null;
+  /** Read a file that says it has no bytes until it really ends. */
+  readonly toEnd?: boolean;
 }
 
 export interface WriteOptions {

@@ -1,7 +1,7 @@
 import { lookup } from "node:dns/promises";
 import { FshError } from "../base/errors.ts";
 import { native } from "../native/load.ts";
-import type { KeepAlive } from "../native/native.ts";
+import type { KeepAlive, NativeSocket } from "../native/native.ts";
 import {
   type Connection,
   type ConnectOptions,
@@ -34,10 +34,9 @@ export class TcpTransport implements Transport {
     const { hostname, port } = options;
     const subject = formatAddress(hostname, port);
     const giveUp = new AbortController();
-    const timer = setTimeout(
-      () => giveUp.abort(new FshError("CONNECT_TIMEOUT", { subject, detail: `within ${options.timeout / 1000} s` })),
-      options.timeout,
-    );
+    const timedOut = () =>
+      giveUp.abort(new FshError("CONNECT_TIMEOUT", { subject, detail: `within ${options.timeout / 1000} s` }));
+    const timer = options.timeout > 0 ? setTimeout(timedOut, options.timeout) : undefined;
     const interrupted = () => giveUp.abort(new FshError("INTERRUPTED"));
     options.signal?.addEventListener("abort", interrupted);
     try {
@@ -129,7 +128,7 @@ function race(addresses: string[], port: number, subject: string, signal: AbortS
       }, (cause) => {
         if (settled) return;
         const address = formatAddress(hostname, port);
-        failures.push(connectionError(cause, address === subject ? subject : `${subject} [${hostname}]`));
+        failures.push(connectError(cause, address === subject ? subject : `${subject} [${hostname}]`));
         if (failures.length === addresses.length) settle(() => reject(failures[0]));
         else next();
       });
@@ -138,6 +137,13 @@ function race(addresses: string[], port: number, subject: string, signal: AbortS
     if (signal.aborted) aborted();
     else next();
   });
+}
+
+/** As `connectionError`, for an attempt to connect. */
+function connectError(cause: unknown, subject: string): FshError {
+  if (cause instanceof Deno.errors.TimedOut) return new FshError("CONNECT_TIMEOUT", { subject, cause });
+  if (cause instanceof Deno.errors.AddrNotAvailable) return new FshError("UNREACHABLE", { subject, cause });
+  return connectionError(cause, subject);
 }
 
 /** What went wrong with a socket, told apart: refused, unreachable, reset, given up by the kernel, closed. */
@@ -193,6 +199,8 @@ class TcpConnection implements Connection {
   readonly local: string;
   readonly remote: string;
   readonly #socket: Deno.TcpConn;
+  #native: NativeSocket | null = null;
+  #writing = false;
   #closed = false;
 
   constructor(socket: Deno.TcpConn, keepAlive: KeepAlive) {
@@ -203,7 +211,8 @@ class TcpConnection implements Connection {
       // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather.
       socket.setNoDelay(true);
       socket.setKeepAlive(true);
-      native().sockets?.setKeepAlive(socket, keepAlive);
+      this.#native = native().sockets?.find(socket) ?? null;
+      this.#native?.setKeepAlive(keepAlive);
     } catch {
       // The peer is gone already; the first read says so.
     }
@@ -218,10 +227,13 @@ class TcpConnection implements Connection {
   }
 
   async write(bytes: Uint8Array): Promise<number> {
+    this.#writing = true;
     try {
       return await this.#socket.write(bytes);
     } catch (cause) {
       throw connectionError(cause, this.remote);
+    } finally {
+      this.#writing = false;
     }
   }
 
@@ -238,12 +250,14 @@ class TcpConnection implements Connection {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
+    // The runtime's close does not end a write that waits for room.
+    if (this.#writing) this.#native?.shutdown();
     this.#socket.close();
   }
 
   abort(): void {
     if (this.#closed) return;
-    native().sockets?.reset(this.#socket);
+    this.#native?.reset();
     this.close();
   }
 }

@@ -32,7 +32,7 @@ export interface Listener {
 export interface ConnectOptions {
   readonly hostname: string;
   readonly port: number;
-  /** Milliseconds for all addresses together. */
+  /** Milliseconds for all addresses together; 0: for ever. */
   readonly timeout: number;
   readonly signal?: AbortSignal | undefined;
 }

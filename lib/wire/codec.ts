@@ -1,4 +1,4 @@
-import { crc32 } from "node:zlib";
+import { crc32 } from "../base/crc32.ts";
 import { FshError } from "../base/errors.ts";
 import { type FieldName, FieldReader, FIELDS, type FieldType, FieldWriter } from "./field.ts";
 import {
@@ -27,6 +27,8 @@ export interface RawFrame {
   readonly name: FrameName;
   readonly fin: boolean;
   readonly stream: number;
+  /** CRC-32 of the payload, checked. */
+  readonly crc: number;
   /** A view into the receive buffer, good until more is read. */
   readonly payload: Uint8Array;
 }
@@ -116,15 +118,20 @@ export function encodeMessage<N extends FrameName>(
     }
   }
   const bytes = writer.bytes();
-  sealFrame(bytes, name, stream, fin);
+  sealFrame(bytes, name, stream, { fin });
   return bytes;
 }
 
 /**
  * Writes the header of a frame in place: the payload already stands behind HEADER_BYTES of room. So a frame is one
- * buffer and one write, and the payload is never copied.
+ * buffer and one write, and the payload is never copied. `crc`: the payload's CRC-32, where it is known already.
  */
-export function sealFrame(frame: Uint8Array, name: FrameName, stream: number, fin = false): void {
+export function sealFrame(
+  frame: Uint8Array,
+  name: FrameName,
+  stream: number,
+  options: { fin?: boolean; crc?: number } = {},
+): void {
   const row = frameRow(name);
   const payload = frame.subarray(HEADER_BYTES);
   if (payload.length > row.max) {
@@ -133,8 +140,8 @@ export function sealFrame(frame: Uint8Array, name: FrameName, stream: number, fi
   const view = new DataView(frame.buffer, frame.byteOffset, HEADER_BYTES);
   view.setUint32(0, payload.length);
   view.setUint8(4, row.code);
-  view.setUint8(5, fin ? FLAG_FIN : 0);
+  view.setUint8(5, options.fin ? FLAG_FIN : 0);
   view.setUint16(6, 0);
   view.setUint32(8, stream);
-  view.setUint32(12, crc32(payload));
+  view.setUint32(12, options.crc ?? crc32(payload));
 }

@@ -109,6 +109,6 @@ export class Splitter {
     checkPayload(value, payload, name);
     this.#start = from + value.length;
     this.#header = null;
-    return { name, fin: (value.flags & FLAG_FIN) !== 0, stream: value.stream, payload };
+    return { name, fin: (value.flags & FLAG_FIN) !== 0, stream: value.stream, crc: value.crc, payload };
   }
 }

@@ -1,0 +1,47 @@
+import { native } from "../../lib/native/load.ts";
+import { LocalStorage } from "../../lib/storage/local.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { Storage } from "../../lib/storage/storage.ts";
+
+// Loads the native library before the first test: it stays for the life of the process.
+native();
+
+/** A storage for one test, and where its files lie on this machine, if they do. */
+export interface TestStorage<S extends Storage = Storage> extends AsyncDisposable {
+  readonly storage: S;
+  readonly folder: string;
+}
+
+export interface StorageKind {
+  readonly name: string;
+  readonly open: () => Promise<TestStorage>;
+}
+
+/** A local storage in a folder of its own, which lies in another one, so that a way out has somewhere to lead. */
+export async function localStorage(options: { portable?: boolean } = {}): Promise<TestStorage<LocalStorage>> {
+  const outside = await Deno.makeTempDir({ prefix: "fsh-test-" });
+  const folder = `${outside}/root`;
+  await Deno.mkdir(folder);
+  const storage = await LocalStorage.open(folder, { durability: "none", ...options });
+  return {
+    storage,
+    folder,
+    async [Symbol.asyncDispose]() {
+      storage.close();
+      await Deno.remove(outside, { recursive: true });
+    },
+  };
+}
+
+export const LOCAL_KINDS = [
+  { name: `local (${native().descriptors ? "descriptors" : "checked paths"})`, open: () => localStorage() },
+  { name: "local (checked paths)", open: () => localStorage({ portable: true }) },
+] as const;
+
+export const STORAGE_KINDS: readonly StorageKind[] = [
+  ...LOCAL_KINDS,
+  {
+    name: "memory",
+    open: () => Promise.resolve({ storage: new MemoryStorage(), folder: "", [Symbol.asyncDispose]: async () => {} }),
+  },
+];

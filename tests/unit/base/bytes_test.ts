@@ -1,0 +1,48 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { clipUtf8, decodeUtf8, encodeUtf8, equalBytes, printable, randomHex, toHex } from "../../../lib/base/bytes.ts";
+
+Deno.test("printable shows control characters instead of sending them", () => {
+  assertEquals(printable("a\x1b[31mb"), "a\\x1b[31mb");
+  assertEquals(printable("\n\t\r\0\x7f\x85\x9b"), "\\n\\t\\r\\x00\\x7f\\x85\\x9b");
+  assertEquals(printable("\u202egnp\u2066\u2028"), "\\u202egnp\\u2066\\u2028");
+});
+
+Deno.test("printable leaves text of any language alone", () => {
+  const text = "Báo cáo quý 😀 e\u0301 日本";
+  assertEquals(printable(text), text);
+});
+
+Deno.test("clipUtf8 keeps what fits and never cuts a character", () => {
+  assertEquals(clipUtf8("short", 100), "short");
+  assertEquals(clipUtf8("x".repeat(10), 10), "x".repeat(10));
+  for (const text of ["x".repeat(50), "é".repeat(50), "ế".repeat(50), "😀".repeat(50), "a😀ế".repeat(20)]) {
+    for (let max = 3; max < 60; max++) {
+      const clipped = clipUtf8(text, max);
+      assert(encodeUtf8(clipped).length <= max, `${encodeUtf8(clipped).length} over ${max}`);
+      assert(clipped === text || (clipped.endsWith("…") && text.startsWith(clipped.slice(0, -1))));
+      assert(clipped.isWellFormed());
+    }
+  }
+});
+
+Deno.test("clipUtf8 makes lone surrogates sendable", () => {
+  assertEquals(clipUtf8("a\ud800b", 100), "a\ufffdb");
+});
+
+Deno.test("decodeUtf8 is strict and keeps a byte order mark", () => {
+  assertEquals(decodeUtf8(Uint8Array.of(0xef, 0xbb, 0xbf, 0x61)), "\ufeffa");
+  assertThrows(() => decodeUtf8(Uint8Array.of(0xff)));
+});
+
+Deno.test("equalBytes compares length and content", () => {
+  assertEquals(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 2)), true);
+  assertEquals(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1, 3)), false);
+  assertEquals(equalBytes(Uint8Array.of(1, 2), Uint8Array.of(1)), false);
+  assertEquals(equalBytes(new Uint8Array(), new Uint8Array()), true);
+});
+
+Deno.test("toHex writes two digits a byte, randomHex never the same", () => {
+  assertEquals(toHex(Uint8Array.of(0, 10, 255)), "000aff");
+  assertEquals(randomHex(8).length, 16);
+  assertEquals(randomHex(8) === randomHex(8), false);
+});

@@ -1,0 +1,61 @@
+import { assertEquals } from "@std/assert";
+import { forEachBounded } from "../../../lib/base/concurrency.ts";
+import { FshError } from "../../../lib/base/errors.ts";
+import { assertFails } from "../../support/named_errors.ts";
+
+Deno.test("forEachBounded visits everything, never more than the limit at once", async () => {
+  let running = 0;
+  let most = 0;
+  const seen: number[] = [];
+  await forEachBounded([1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
+    most = Math.max(most, ++running);
+    await turn();
+    seen.push(item);
+    running--;
+  });
+  assertEquals(seen.sort(), [1, 2, 3, 4, 5, 6, 7]);
+  assertEquals(most, 3);
+});
+
+Deno.test("forEachBounded takes an item only when there is room", async () => {
+  let taken = 0;
+  const release: (() => void)[] = [];
+  function* items() {
+    for (let i = 0; i < 10; i++) {
+      taken++;
+      yield i;
+    }
+  }
+  const all = forEachBounded(items(), 2, () => new Promise<void>((resolve) => release.push(resolve)));
+  await turn();
+  assertEquals(taken, 2);
+  release.shift()?.();
+  await turn();
+  assertEquals(taken, 3);
+  while (taken < 10 || release.length > 0) {
+    release.shift()?.();
+    await turn();
+  }
+  await all;
+});
+
+Deno.test("forEachBounded stops at the first failure and waits for those under way", async () => {
+  const begun: number[] = [];
+  let ended = 0;
+  await assertFails(
+    () =>
+      forEachBounded([1, 2, 3, 4, 5, 6], 2, async (item) => {
+        begun.push(item);
+        if (item === 1) throw new FshError("NO_SPACE");
+        await turn();
+        ended++;
+      }),
+    "NO_SPACE",
+  );
+  assertEquals(ended, begun.length - 1);
+  assertEquals(begun.includes(6), false);
+});
+
+function turn(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}
