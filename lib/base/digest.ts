@@ -11,6 +11,8 @@ export interface Digest {
   readonly algorithm: DigestAlgorithm;
   /** `crc`: the CRC-32 of these bytes, where it is known already. */
   update(bytes: Uint8Array, crc?: number): void;
+  /** The digest of what came so far; more may follow. Empty for `none`. */
+  peek(): Uint8Array;
   /** May be called once, at the end. Empty for `none`. */
   finish(): Uint8Array;
 }
@@ -19,23 +21,37 @@ export interface Digest {
 export function createDigest(algorithm: string): Digest {
   if (algorithm === "crc32") {
     let value = 0;
+    const bytes = () => {
+      const four = new Uint8Array(4);
+      new DataView(four.buffer).setUint32(0, value);
+      return four;
+    };
     return {
       algorithm,
       update(bytes, crc) {
         value = crc === undefined ? crc32(bytes, value) : combineCrc32(value, crc, bytes.length);
       },
-      finish() {
-        const bytes = new Uint8Array(4);
-        new DataView(bytes.buffer).setUint32(0, value);
-        return bytes;
-      },
+      peek: bytes,
+      finish: bytes,
     };
   }
   if (algorithm === "sha256") {
     const hash = createHash("sha256");
-    return { algorithm, update: (bytes) => void hash.update(bytes), finish: () => new Uint8Array(hash.digest()) };
+    return {
+      algorithm,
+      update: (bytes) => void hash.update(bytes),
+      peek: () => new Uint8Array(hash.copy().digest()),
+      finish: () => new Uint8Array(hash.digest()),
+    };
   }
-  if (algorithm === "none") return { algorithm, update() {}, finish: () => new Uint8Array(0) };
+  if (algorithm === "none") {
+    return {
+      algorithm,
+      update() {},
+      peek: () => new Uint8Array(0),
+      finish: () => new Uint8Array(0),
+    };
+  }
   throw new FshError("UNSUPPORTED", {
     subject: `digest ${algorithm}`,
     detail: `known: ${DIGEST_ALGORITHMS.join(", ")}`,

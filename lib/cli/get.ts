@@ -9,7 +9,9 @@ import {
   fileSink,
   folderOf,
   type LocalPlace,
+  newSinkState,
   outputError,
+  type SinkState,
 } from "../client/download.ts";
 import { oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
@@ -17,9 +19,16 @@ import type { Sink } from "../session/command.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
-import { CONNECTION_OPTIONS, remoteUrl, serverKey, withClient } from "./connection.ts";
+import { CONNECTION_OPTIONS, remoteUrl, serverKey } from "./connection.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
-import { finishTransfer, refuseSameNames, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+import {
+  finishTransfer,
+  hintAtResume,
+  refuseSameNames,
+  TRANSFER_OPTIONS,
+  transferOptions,
+  withRetries,
+} from "./transfer_options.ts";
 
 export const getCommand: Subcommand = {
   name: "get",
@@ -54,16 +63,26 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
     refuseSameNames(sources.map((url) => lastName(url.path)));
     const progress = new Progress("got", args);
     const options = transferOptions(args, environment, progress);
-    for (const group of Object.values(Object.groupBy(sources, serverKey))) {
-      const [first] = group as FshUrl[];
-      if (!first) continue;
-      await withClient(first, args, environment, async (client) => {
-        for (const url of group as FshUrl[]) {
-          const job = () => getOne(client, url, destination, sources.length > 1, args, options);
-          if (sources.length === 1) await job();
-          else await oneOfSeveral(url.path, progress, job);
-        }
-      });
+    const several = sources.length > 1;
+    try {
+      for (const group of Object.values(Object.groupBy(sources, serverKey))) {
+        const waiting = (group ?? []).map((url) => ({ url, state: newSinkState(options.algorithm ?? "crc32") }));
+        const [first] = waiting;
+        if (!first) continue;
+        const work = async (client: Client, again: boolean) => {
+          const goOn = again ? { ...options, continue: true, update: true } : options;
+          for (let next; (next = waiting[0]); waiting.shift()) {
+            const { url, state } = next;
+            const job = () => getOne(client, url, { destination, several, state }, args, goOn);
+            if (several) await oneOfSeveral(url.path, progress, job);
+            else await job();
+          }
+        };
+        await withRetries(first.url, args, environment, { progress, work });
+      }
+    } catch (error) {
+      if (destination !== "-") hintAtResume(error, args, "get");
+      throw error;
     }
     return finishTransfer(progress, sources.length, args);
   },
@@ -79,20 +98,20 @@ function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destin
 async function getOne(
   client: Client,
   url: FshUrl,
-  destination: string,
-  several: boolean,
+  target: { destination: string; several: boolean; state: SinkState },
   args: Args,
   options: TransferOptions,
 ): Promise<void> {
+  const { destination, several, state } = target;
   const name = lastName(url.path);
-  if (destination === "-") return await downloadTo(client, url.path, standardOutput(), options);
+  if (destination === "-") return await downloadTo(client, url.path, { sink: standardOutput(), state }, options);
 
   const recursive = args.has("recursive");
   const isTree = recursive && (await client.stat(url.path)).type === "directory";
   const what = await kindOf(destination);
   if (what === "device" && !isTree) {
     using file = await Deno.open(destination, { write: true });
-    return await downloadTo(client, url.path, fileSink(file, destination), options);
+    return await downloadTo(client, url.path, { sink: fileSink(file, destination), state }, options);
   }
   const into = what === "directory" || destination.endsWith("/") || several;
   if (!isTree && name === "") {
@@ -102,8 +121,8 @@ async function getOne(
   const made = into && what === null;
   if (made) await makeLocalFolder(destination);
   // A symbolic link that the user named is written through, as cp does.
-  const target = what === "file" ? await Deno.realPath(destination) : destination;
-  const place = await openPlace(target, into ? name : null, isTree, args);
+  const copy = what === "file" ? await Deno.realPath(destination) : destination;
+  const place = await openPlace(copy, into ? name : null, isTree, args);
   try {
     if (isTree) await downloadTree(client, url.path, place, options);
     else await downloadFile(client, url.path, place, options);

@@ -25,6 +25,7 @@ export class Progress implements TransferEvents {
   #totalKnown = true;
   #moved = 0;
   #files = 0;
+  #unchanged = 0;
   #current = "";
   #drawn = 0;
   #width = 0;
@@ -61,6 +62,30 @@ export class Progress implements TransferEvents {
     this.#files++;
   }
 
+  unchanged(): void {
+    this.#unchanged++;
+  }
+
+  resumed(path: string, offset: number, agrees: boolean): void {
+    this.#clear();
+    if (agrees) this.#total -= offset;
+    if (this.#quiet) return;
+    if (agrees) note(`fsh: ${printable(path)}: going on behind ${formatBytes(offset)} that agree`);
+    else note(`fsh: ${printable(path)}: the ${formatBytes(offset)} left by an earlier transfer differ; starting over`);
+  }
+
+  /** Says that a lost connection is tried again. */
+  retrying(error: FshError, wait: number, attempt: string): void {
+    this.#clear();
+    if (!this.#quiet) {
+      note(`fsh: ${printable(error.message)}; trying again in ${formatSeconds(wait / 1000)} (${attempt})`);
+    }
+  }
+
+  get bytes(): number {
+    return this.#moved;
+  }
+
   skipped(path: string, why: string): void {
     this.#clear();
     if (!this.#quiet) note(`fsh: skipped ${printable(path)}: ${why}`);
@@ -78,9 +103,10 @@ export class Progress implements TransferEvents {
     if (this.#quiet) return;
     const seconds = (performance.now() - this.#begun) / 1000;
     const files = `${this.#files} file${this.#files === 1 ? "" : "s"}`;
+    const unchanged = this.#unchanged > 0 ? `, ${this.#unchanged} unchanged` : "";
     const failed = this.failures.length > 0 ? `, ${this.failures.length} failed` : "";
     note(
-      `${this.#verb} ${files}${failed}, ${formatBytes(this.#moved)} in ${formatSeconds(seconds)} ` +
+      `${this.#verb} ${files}${unchanged}${failed}, ${formatBytes(this.#moved)} in ${formatSeconds(seconds)} ` +
         `(${formatBytes(this.#moved / Math.max(seconds, 0.001))}/s), ${check}`,
     );
   }

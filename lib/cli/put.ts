@@ -9,9 +9,16 @@ import type { FshUrl } from "../client/url.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
-import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { CONNECTION_OPTIONS, remoteUrl } from "./connection.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
-import { finishTransfer, refuseSameNames, TRANSFER_OPTIONS, transferOptions } from "./transfer_options.ts";
+import {
+  finishTransfer,
+  hintAtResume,
+  refuseSameNames,
+  TRANSFER_OPTIONS,
+  transferOptions,
+  withRetries,
+} from "./transfer_options.ts";
 
 export const putCommand: Subcommand = {
   name: "put",
@@ -43,14 +50,26 @@ it. A file appears under its name only once the server has all of it on disk and
       ...transferOptions(args, environment, progress),
       parents: args.has("parents"),
     };
-    await withClient(url, args, environment, async (client) => {
-      const into = files.length > 1 || url.path.endsWith("/") || await isFolder(client, url);
-      for (const file of files) {
-        const job = () => putOne(client, file, url.path, { ...options, into, recursive: args.has("recursive") });
+    const waiting = [...files];
+    let into: boolean | null = files.length > 1 || url.path.endsWith("/") || null;
+    const work = async (client: Client, again: boolean) => {
+      into ??= await isFolder(client, url);
+      const goOn = again ? { ...options, continue: true, update: true } : options;
+      for (let file; (file = waiting[0]) !== undefined; waiting.shift()) {
+        const named = file;
+        const job = () =>
+          putOne(client, named, url.path, { ...goOn, into: into === true, recursive: args.has("recursive") });
         if (files.length === 1) await job();
         else await oneOfSeveral(file, progress, job);
       }
-    });
+    };
+    try {
+      // Standard input can't be read again.
+      await withRetries(url, args, environment, { progress, repeatable: !files.includes("-"), work });
+    } catch (error) {
+      if (!files.includes("-")) hintAtResume(error, args, "put");
+      throw error;
+    }
     return finishTransfer(progress, files.length, args);
   },
 };
@@ -65,7 +84,7 @@ async function putOne(client: Client, file: string, path: string, options: PutOn
   const target = (name: string) => options.into ? path.replace(/\/?$/, "/") + name : path;
   if (file === "-") {
     if (options.into) throw new FshError("USAGE", { subject: path, detail: "standard input needs a file name there" });
-    return await uploadFrom(client, Deno.stdin, path, { ...options, size: null });
+    return await uploadFrom(client, { read: (buffer) => Deno.stdin.read(buffer) }, path, { ...options, size: null });
   }
   let info: Deno.FileInfo;
   try {

@@ -83,6 +83,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
       transport: new TcpTransport(),
       storage,
       log,
+      onIdle: () => native().heap?.trim(),
       ...serverSettings(args),
     });
     const root = displayName(await Deno.realPath(folder));

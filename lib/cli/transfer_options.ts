@@ -1,12 +1,19 @@
 import { DIGEST_ALGORITHMS } from "../base/digest.ts";
-import { FshError } from "../base/errors.ts";
+import { ERRORS, FshError, toFshError } from "../base/errors.ts";
+import type { Client } from "../client/client.ts";
 import type { TransferOptions } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
-import { parseChoice } from "./values.ts";
+import type { FshUrl } from "../client/url.ts";
+import { withClient } from "./connection.ts";
+import { note } from "./output.ts";
+import { parseChoice, parseWhole } from "./values.ts";
 
 /** Options that `get` and `put` share. */
 export const TRANSFER_OPTIONS: readonly OptionRow[] = [
+  { name: "resume", help: "go on where an interrupted transfer stopped; pass over files that are complete" },
+  { name: "update", short: "u", help: "pass over files whose size and time agree" },
+  { name: "retries", value: "N", default: "5", help: "times a lost connection is tried again without moving a byte" },
   { name: "no-replace", short: "n", help: "refuse rather than replace a file" },
   { name: "preserve", short: "p", help: "keep permission bits (times are kept anyway)" },
   {
@@ -24,7 +31,69 @@ export function transferOptions(args: Args, environment: Environment, progress: 
     algorithm: parseChoice("checksum", args.value("checksum"), DIGEST_ALGORITHMS),
     noReplace: args.has("no-replace"),
     preserve: args.has("preserve"),
+    continue: args.has("resume"),
+    update: args.has("update") || args.has("resume"),
   };
+}
+
+/** Milliseconds before the first new attempt, and at the most. */
+const BACKOFF = { first: 500, longest: 15_000 };
+
+/**
+ * Works with a client; when the connection is lost, tries again and goes on where it was. The first connection must
+ * succeed. Attempts count anew once a byte has moved.
+ */
+export async function withRetries(
+  url: FshUrl,
+  args: Args,
+  environment: Environment,
+  job: { progress: Progress; repeatable?: boolean; work: (client: Client, again: boolean) => Promise<void> },
+): Promise<void> {
+  const { progress, repeatable = true, work } = job;
+  const wanted = parseWhole("retries", args.value("retries"), { min: 0, max: 1_000_000 });
+  const retries = repeatable ? wanted : 0;
+  let connected = false;
+  for (let attempt = 0;;) {
+    const before = progress.bytes;
+    try {
+      return await withClient(url, args, environment, async (client) => {
+        const again = connected;
+        connected = true;
+        await work(client, again);
+      });
+    } catch (thrown) {
+      const error = toFshError(thrown);
+      const lost = error.exit === ERRORS.CONNECTION_LOST.exit && error.retryable;
+      if (!connected || !lost || environment.signal.aborted) throw error;
+      if (progress.bytes > before) attempt = 0;
+      if (attempt >= retries) throw error;
+      const wait = Math.min(BACKOFF.longest, BACKOFF.first * 2 ** attempt);
+      attempt++;
+      progress.retrying(error, wait, `${attempt} of ${retries}`);
+      await pause(wait, environment.signal);
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const aborted = () => {
+      clearTimeout(timer);
+      reject(new FshError("INTERRUPTED"));
+    };
+    const timer = setTimeout(() => {
+      signal.removeEventListener("abort", aborted);
+      resolve();
+    }, ms);
+    signal.addEventListener("abort", aborted, { once: true });
+  });
+}
+
+/** After an interruption or a lost connection: says how to go on. */
+export function hintAtResume(thrown: unknown, args: Args, command: string): void {
+  const error = toFshError(thrown);
+  if (args.has("quiet") || !(error.error === "INTERRUPTED" || error.exit === ERRORS.CONNECTION_LOST.exit)) return;
+  note(`fsh: to go on where this stopped: fsh ${command} --resume, and the rest as before`);
 }
 
 /** Sums up and answers the exit status: 0, what the only failure says, or 7 for some of several. */

@@ -7,10 +7,9 @@ import { hash } from "../commands/hash.ts";
 import { list, type Listed } from "../commands/list.ts";
 import { mkdir } from "../commands/mkdir.ts";
 import { move } from "../commands/move.ts";
-import { put, type PutOptions } from "../commands/put.ts";
+import { put, type PutOptions, type PutSource } from "../commands/put.ts";
 import { remove } from "../commands/remove.ts";
 import { type Info, stat } from "../commands/stat.ts";
-import type { Source } from "../commands/body.ts";
 import type { SessionLimits } from "../session/handshake.ts";
 import { Session, type SessionEnd } from "../session/session.ts";
 import { TcpTransport } from "../transport/tcp.ts";
@@ -100,7 +99,7 @@ export class Client {
     return get(this.#session, path, options);
   }
 
-  put(path: string, source: Source, options: PutOptions): Promise<Sum> {
+  put(path: string, source: PutSource, options: PutOptions): Promise<Sum> {
     return put(this.#session, path, source, options);
   }
 

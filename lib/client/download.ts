@@ -1,14 +1,16 @@
 import { dirname } from "@std/path";
 import { forEachBounded } from "../base/concurrency.ts";
-import { FshError } from "../base/errors.ts";
+import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
+import { FshError, isError, toFshError } from "../base/errors.ts";
 import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
+import { worthKeeping } from "../commands/put.ts";
 import type { Sink } from "../session/command.ts";
 import { osError } from "../storage/os_error.ts";
-import type { Storage } from "../storage/storage.ts";
+import type { FileWriter, Storage } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Client } from "./client.ts";
-import { FILES_AT_ONCE, oneOfSeveral, type TransferOptions } from "./transfer.ts";
+import { FILES_AT_ONCE, oneOfSeveral, sameFile, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
 
 /** A place on this side: a storage and a path in it. */
 export interface LocalPlace {
@@ -23,36 +25,110 @@ export async function downloadFile(
   place: LocalPlace,
   options: TransferOptions,
 ): Promise<void> {
-  const { events, signal, algorithm, noReplace = false, preserve = false } = options;
-  const writer = await place.storage.openWrite(place.path, { noReplace });
+  const { events, signal, noReplace = false, preserve = false } = options;
+  const algorithm = comparable(options);
+  if (options.update && await isThere(client, remote, place)) return events.unchanged(remote);
+  // Not the server's address, which may change: what is left is compared before it counts.
+  const owner = JSON.stringify(["get", remote]);
+  let writer: FileWriter | null = null;
   try {
+    let have: Digest | undefined;
+    if (options.continue) {
+      writer = await place.storage.openWrite(place.path, { noReplace, part: { owner, continue: true } });
+      have = writer.offset > 0 ? createDigest(algorithm) : undefined;
+      if (have) await writer.replay((chunk) => have?.update(chunk));
+    }
     const { info } = await client.get(remote, {
-      ...(algorithm ? { algorithm } : {}),
+      algorithm,
+      have,
+      offset: writer?.offset ?? 0,
       signal,
       progress: (bytes) => events.moved(bytes),
-      open: (info) => {
+      open: async (info) => {
+        writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, noReplace);
         events.begin(remote, info.size);
-        return (chunk) => writer.write(chunk);
+        if (have) events.resumed(remote, writer.offset, info.offset > 0);
+        if (info.offset === 0 && writer.offset > 0) await writer.restart();
+        const opened = writer;
+        return (chunk) => opened.write(chunk);
       },
     });
-    await writer.commit({ modified: info.modified, mode: preserve ? info.mode : null });
+    await writer?.commit({ modified: info.modified, mode: preserve ? info.mode : null });
   } catch (error) {
-    await writer.abort();
+    await writer?.abort({ keep: worthKeeping(toFshError(error)) });
     throw error;
   }
   events.done(remote);
 }
 
-/** Gets one file into a sink: standard output, a device. */
-export async function downloadTo(client: Client, remote: string, sink: Sink, options: TransferOptions): Promise<void> {
-  const { events, signal, algorithm } = options;
+/** What is continued must be compared, whatever was asked for. */
+function comparable(
+  { algorithm = "crc32", continue: goOn }: Pick<TransferOptions, "algorithm" | "continue">,
+): DigestAlgorithm {
+  return goOn && algorithm === "none" ? "crc32" : algorithm;
+}
+
+/** A part that can be found again, unless another transfer has it. */
+async function openPart(place: LocalPlace, owner: string | null, noReplace: boolean): Promise<FileWriter> {
+  const { storage, path } = place;
+  if (owner === null) return await storage.openWrite(path, { noReplace });
+  try {
+    return await storage.openWrite(path, { noReplace, part: { owner, continue: false } });
+  } catch (error) {
+    if (!isError(error, "LOCKED")) throw error;
+    return await storage.openWrite(path, { noReplace });
+  }
+}
+
+/** Whether the file is there with the size and time that the server's has. */
+async function isThere(client: Client, remote: string, place: LocalPlace): Promise<boolean> {
+  try {
+    const own = await place.storage.stat(place.path);
+    if (own.type !== "file") return false;
+    const theirs = await client.stat(remote);
+    return sameFile(own, theirs);
+  } catch (error) {
+    if (isError(error, "NOT_FOUND") && !error.remote) return false;
+    throw error;
+  }
+}
+
+/** What has gone into a sink so far, so that a get that lost its connection can go on. */
+export interface SinkState {
+  written: number;
+  digest: Digest;
+}
+
+export function newSinkState(algorithm: DigestAlgorithm): SinkState {
+  return { written: 0, digest: createDigest(comparable({ algorithm, continue: true })) };
+}
+
+/** Gets one file into a sink: standard output, a device. Called again with the same state, it goes on. */
+export async function downloadTo(
+  client: Client,
+  remote: string,
+  target: { sink: Sink; state: SinkState },
+  options: TransferOptions,
+): Promise<void> {
+  const { events, signal } = options;
+  const { sink, state } = target;
+  const again = state.written > 0;
   await client.get(remote, {
-    ...(algorithm ? { algorithm } : {}),
+    algorithm: state.digest.algorithm,
+    ...(again ? { offset: state.written, have: state.digest } : {}),
     signal,
     progress: (bytes) => events.moved(bytes),
     open: (info) => {
       events.begin(remote, info.size);
-      return sink;
+      if (again) events.resumed(remote, state.written, info.offset > 0);
+      if (info.offset !== state.written) {
+        throw new FshError("SOURCE_CHANGED", { subject: remote, detail: "what was written can't be taken back" });
+      }
+      return (chunk, crc) => {
+        state.written += chunk.length;
+        if (!again) state.digest.update(chunk, crc);
+        return sink(chunk, crc);
+      };
     },
   });
   events.done(remote);

@@ -7,8 +7,12 @@ export interface TransferEvents {
   begin(path: string, size: number | null): void;
   /** Bytes moved since the last call. */
   moved(bytes: number): void;
+  /** `offset` bytes were there already: they agree and count, or all begins anew. */
+  resumed(path: string, offset: number, agrees: boolean): void;
   /** A file is in place. */
   done(path: string): void;
+  /** Was there already as it should be. */
+  unchanged(path: string): void;
   /** Left out, and why: a symbolic link, a special file. */
   skipped(path: string, why: string): void;
   /** One of several failed; the others go on. */
@@ -23,7 +27,14 @@ export interface TransferOptions {
   readonly noReplace?: boolean;
   /** Keep permission bits. */
   readonly preserve?: boolean;
+  /** Go on where an interrupted transfer stopped. */
+  readonly continue?: boolean;
+  /** Pass over files whose size and modification time agree already. */
+  readonly update?: boolean;
 }
+
+/** From this many bytes on, what an interrupted transfer leaves is kept for going on. */
+export const WORTH_RESUMING = 1024 * 1024;
 
 /** Files of a tree that are under way at once. */
 export const FILES_AT_ONCE = 8;
@@ -37,4 +48,15 @@ export async function oneOfSeveral(path: string, events: TransferEvents, work: (
     if (ERRORS[error.error].exit === 3 || error.error === "INTERRUPTED") throw error;
     events.failed(path, error);
   }
+}
+
+/** Whether two descriptions are of the same state of a file, as far as size and time tell. */
+export function sameFile(a: FileState, b: FileState): boolean {
+  return a.type === b.type && a.size === b.size && a.modified !== null && a.modified === b.modified;
+}
+
+interface FileState {
+  readonly type: string;
+  readonly size: number;
+  readonly modified: number | null;
 }

@@ -1,10 +1,13 @@
 import { forEachBounded } from "../base/concurrency.ts";
-import type { Source } from "../commands/body.ts";
+import { toHex } from "../base/bytes.ts";
+import { isError } from "../base/errors.ts";
+import type { PutSource } from "../commands/put.ts";
+import type { Stored } from "../storage/storage.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import { walk, type Walked } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
 import type { LocalPlace } from "./download.ts";
-import { FILES_AT_ONCE, oneOfSeveral, type TransferOptions } from "./transfer.ts";
+import { FILES_AT_ONCE, oneOfSeveral, sameFile, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
 
 export interface UploadOptions extends TransferOptions {
   /** Make missing folders on the server. */
@@ -21,21 +24,52 @@ export async function uploadFile(
   const reader = await place.storage.openRead(place.path, { toEnd: true });
   const { size, modified, mode } = reader.info;
   try {
-    const attributes = { size: size || null, modified, mode: options.preserve ? mode : null };
-    await uploadFrom(client, reader, remote, { ...options, ...attributes });
+    if (options.update && await isThere(client, reader.info, remote)) return options.events.unchanged(remote);
+    await uploadFrom(client, reader, remote, {
+      ...options,
+      size: size || null,
+      modified,
+      mode: options.preserve ? mode : null,
+      key: size >= WORTH_RESUMING ? await sourceKey(place) : "",
+    });
   } finally {
     reader.close();
+  }
+}
+
+/** Names this machine's file, so that the server finds what an earlier put of it has left. */
+async function sourceKey(place: LocalPlace): Promise<string> {
+  const { hostname } = networkIdentity();
+  const text = new TextEncoder().encode(`${hostname}\0${place.storage.identity}\0${place.path}`);
+  return toHex(new Uint8Array(await crypto.subtle.digest("SHA-256", text))).slice(0, 32);
+}
+
+function networkIdentity(): { hostname: string } {
+  try {
+    return { hostname: Deno.hostname() };
+  } catch {
+    return { hostname: "" };
+  }
+}
+
+async function isThere(client: Client, own: Stored, remote: string): Promise<boolean> {
+  try {
+    return sameFile(own, await client.stat(remote));
+  } catch (error) {
+    if (isError(error, "NOT_FOUND", "NOT_DIRECTORY")) return false;
+    throw error;
   }
 }
 
 /** Puts what a source gives: standard input, a file. */
 export async function uploadFrom(
   client: Client,
-  source: Source,
+  source: PutSource,
   remote: string,
-  options: UploadOptions & { size: number | null; modified?: number | null; mode?: number | null },
+  options: UploadOptions & { size: number | null; modified?: number | null; mode?: number | null; key?: string },
 ): Promise<void> {
   const { events, signal, algorithm, noReplace = false, parents = false, size, modified = null, mode = null } = options;
+  const { key = "", continue: goOn = false } = options;
   events.begin(remote, size);
   await client.put(remote, source, {
     size,
@@ -44,6 +78,9 @@ export async function uploadFrom(
     ...(algorithm ? { algorithm } : {}),
     noReplace,
     parents,
+    key,
+    continue: goOn,
+    resumed: (offset, agrees) => events.resumed(remote, offset, agrees),
     signal,
     progress: (bytes) => events.moved(bytes),
   });

@@ -1,7 +1,7 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
-import { createDigest, type Digest } from "../base/digest.ts";
+import type { Digest } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
 import type { Message } from "../wire/codec.ts";
@@ -28,6 +28,26 @@ export interface Sum {
 /** Called with the bytes moved since the last call. */
 export type Progress = (bytes: number) => void;
 
+export interface SendOptions {
+  /** Stands behind what went before. */
+  readonly digest: Digest;
+  /** Bytes that went before: they count in the sum. */
+  readonly begun?: number;
+  /** Bytes that the source will give, where that is known. */
+  readonly size?: number | null;
+  readonly progress?: Progress | undefined;
+}
+
+export interface ReceiveOptions {
+  readonly digest: Digest;
+  readonly begun?: number;
+  /** Bytes that may come at the most, `begun` included; null: as many as do. */
+  readonly limit?: number | null;
+  readonly progress?: Progress | undefined;
+  /** What it is about, for errors. */
+  readonly subject: string;
+}
+
 /**
  * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its
  * header, so that nothing is copied.
@@ -35,10 +55,10 @@ export type Progress = (bytes: number) => void;
 export async function sendBody(
   stream: CommandStream,
   source: Source,
-  options: { algorithm: string; size?: number | null; progress?: Progress | undefined },
+  options: SendOptions,
 ): Promise<Sum> {
-  const digest = createDigest(options.algorithm);
-  let size = 0;
+  const { digest } = options;
+  let size = options.begun ?? 0;
   const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
   const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
   const buffers = [newBuffer(), newBuffer()] as const;
@@ -103,11 +123,10 @@ function unlessGivenUp(reading: Promise<number | null>, stream: CommandStream): 
 export async function receiveBody(
   stream: CommandStream,
   sink: Sink,
-  options: { algorithm: string; limit?: number | null; progress?: Progress | undefined; subject: string },
+  options: ReceiveOptions,
 ): Promise<Sum> {
-  const { limit = null, progress, subject } = options;
-  const digest: Digest = createDigest(options.algorithm);
-  let size = 0;
+  const { digest, limit = null, progress, subject } = options;
+  let size = options.begun ?? 0;
   const end = await stream.drain((chunk, crc) => {
     size += chunk.length;
     if (limit !== null && size > limit) {
@@ -121,6 +140,29 @@ export async function receiveBody(
   const sum: Sum = { size, algorithm: digest.algorithm, digest: digest.finish() };
   compareSums(sum, end.fields, subject);
   return sum;
+}
+
+/** Adds what a source gives, `limit` bytes at the most, to a digest; answers how many there were. */
+export async function readInto(
+  digest: Digest,
+  source: Source,
+  signal: AbortSignal,
+  limit = Infinity,
+): Promise<number> {
+  const buffer = frameBuffers.take();
+  let size = 0;
+  try {
+    while (size < limit) {
+      if (signal.aborted) throw signal.reason;
+      const read = await source.read(buffer.subarray(0, Math.min(buffer.length, limit - size)));
+      if (read === null) break;
+      digest.update(buffer.subarray(0, read));
+      size += read;
+    }
+    return size;
+  } finally {
+    frameBuffers.give(buffer);
+  }
 }
 
 /** @throws {FshError} SIZE_MISMATCH, DIGEST_MISMATCH */

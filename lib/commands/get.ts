@@ -1,20 +1,31 @@
-import type { DigestAlgorithm } from "../base/digest.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, toFshError } from "../base/errors.ts";
+import type { SafePath } from "../base/virtual_path.ts";
 import { command, type RequestOpener, type Sink } from "../session/command.ts";
-import { expect, type Progress, receiveBody, sendBody, type Sum } from "./body.ts";
+import type { Storage } from "../storage/storage.ts";
+import { expect, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
 import type { Info } from "./stat.ts";
 
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, { path, offset, length, algorithm }, { storage, guard }) {
-    const reader = await storage.openRead(await guard.read(path), { offset, length });
+  async serve(stream, { path, offset, length, algorithm, prefix }, { storage, guard }) {
+    const file = await guard.read(path);
+    let digest = createDigest(algorithm);
+    let start = offset;
+    if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, signal: stream.signal })) {
+      digest = createDigest(algorithm);
+      start = 0;
+    }
+    const reader = await storage.openRead(file, { offset: start, length });
     try {
       const { type, size, modified, mode } = reader.info;
-      await stream.send("INFO", { type, size, modified, mode });
-      const due = Math.min(length ?? Infinity, size - offset);
-      const sum = await sendBody(stream, reader, { algorithm, size: due });
-      if (sum.size !== due) {
+      await stream.send("INFO", { type, size, modified, mode, offset: start });
+      const due = Math.min(length ?? Infinity, size - start);
+      const begun = prefix.length > 0 ? start : 0;
+      const sum = await sendBody(stream, reader, { digest, size: due, begun });
+      if (sum.size !== begun + due) {
         throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
       }
       await stream.send("END", sum, { fin: true });
@@ -24,32 +35,53 @@ export const getCommand = command({
   },
 });
 
+/** Whether the file begins with what the client has; `digest` then stands behind it. */
+async function hasPrefix(
+  storage: Storage,
+  path: SafePath,
+  options: { offset: number; prefix: Uint8Array; digest: Digest; signal: AbortSignal },
+): Promise<boolean> {
+  const { offset, prefix, digest, signal } = options;
+  const { size } = await storage.stat(path);
+  if (size < offset) return false;
+  const reader = await storage.openRead(path, { length: offset });
+  try {
+    return await readInto(digest, reader, signal) === offset && equalBytes(digest.peek(), prefix);
+  } finally {
+    reader.close();
+  }
+}
+
 export interface GetOptions {
   readonly offset?: number;
   /** Bytes at the most; null: to the end. */
   readonly length?: number | null;
   readonly algorithm?: DigestAlgorithm;
+  /** What this side has already: a digest that stands behind the first `offset` bytes. */
+  readonly have?: Digest | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** Says where the bytes go, once it is known what comes. */
+  /** Says where the bytes go, once it is known what comes and from where on. */
   readonly open: (info: Info) => Promise<Sink> | Sink;
 }
 
 /** Gets a file or a part of it; resolves once every byte is in the sink and the digest agrees. */
 export async function get(session: RequestOpener, path: string, options: GetOptions): Promise<Sum & { info: Info }> {
-  const { offset = 0, length = null, algorithm = "crc32", signal } = options;
-  const stream = session.open("GET", { path, offset, length, algorithm });
+  const { offset = 0, length = null, have, signal } = options;
+  const algorithm = have?.algorithm ?? options.algorithm ?? "crc32";
+  const stream = session.open("GET", { path, offset, length, algorithm, prefix: have?.peek() ?? new Uint8Array() });
   const interrupt = () => stream.cancel(toFshError(signal?.reason));
   signal?.addEventListener("abort", interrupt);
   try {
     if (signal?.aborted) interrupt();
     const { fields: info } = await expect(stream, "INFO");
+    const goesOn = have !== undefined && info.offset === offset;
+    const digest = goesOn ? have : createDigest(algorithm);
+    const begun = goesOn ? offset : 0;
     const sink = await options.open(info);
-    const limit = Math.min(length ?? Infinity, info.size - offset);
-    return {
-      ...await receiveBody(stream, sink, { algorithm, limit, progress: options.progress, subject: path }),
-      info,
-    };
+    const limit = begun + Math.min(length ?? Infinity, info.size - info.offset);
+    const sum = await receiveBody(stream, sink, { digest, limit, begun, progress: options.progress, subject: path });
+    return { ...sum, info };
   } catch (error) {
     stream.cancel(toFshError(error));
     throw error;

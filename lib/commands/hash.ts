@@ -1,10 +1,7 @@
-import { BufferPool } from "../base/buffer_pool.ts";
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import { command, type RequestOpener } from "../session/command.ts";
-import { expect, type Sum } from "./body.ts";
-
-const buffers = new BufferPool(1024 * 1024, 4);
+import { expect, readInto, type Sum } from "./body.ts";
 
 export const hashCommand = command({
   request: "HASH",
@@ -12,17 +9,11 @@ export const hashCommand = command({
   async serve(stream, { path, offset, length, algorithm }, { storage, guard }) {
     const digest = createDigest(algorithm);
     const reader = await storage.openRead(await guard.read(path), { offset, length });
-    const buffer = buffers.take();
     let size = 0;
     try {
-      for (let read; (read = await reader.read(buffer)) !== null;) {
-        if (stream.signal.aborted) throw stream.signal.reason;
-        digest.update(buffer.subarray(0, read));
-        size += read;
-      }
+      size = await readInto(digest, reader, stream.signal);
     } finally {
       reader.close();
-      buffers.give(buffer);
     }
     if (size !== Math.min(length ?? Infinity, reader.info.size - offset)) {
       throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });

@@ -1,33 +1,105 @@
-import type { DigestAlgorithm } from "../base/digest.ts";
-import { FshError, toFshError } from "../base/errors.ts";
-import { parentPath } from "../base/virtual_path.ts";
-import { command, type RequestOpener } from "../session/command.ts";
-import { OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
-import { compareSums, expect, type Progress, receiveBody, sendBody, type Source, type Sum } from "./body.ts";
+import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
+import { equalBytes } from "../base/bytes.ts";
+import { FshError, isError, toFshError } from "../base/errors.ts";
+import { parentPath, type SafePath } from "../base/virtual_path.ts";
+import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
+import type { FileWriter } from "../storage/storage.ts";
+import { type FrameFields, OPTION_CONTINUE, OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
+import { compareSums, expect, type Progress, readInto, receiveBody, sendBody, type Source, type Sum } from "./body.ts";
 import { makeFolders } from "./mkdir.ts";
 
 export const putCommand = command({
   request: "PUT",
   writes: true,
-  async serve(stream, fields, { storage, guard }) {
-    const { size, modified, mode, algorithm, options } = fields;
-    const path = await guard.write(fields.path);
-    if (options & OPTION_PARENTS) await makeFolders(storage, parentPath(path));
-    const writer = await storage.openWrite(path, { noReplace: (options & OPTION_NO_REPLACE) !== 0 });
-    let sum: Sum;
+  async serve(stream, fields, context) {
+    const path = await context.guard.write(fields.path);
+    if (fields.options & OPTION_PARENTS) await makeFolders(context.storage, parentPath(path));
+    const writer = await openWriter(path, fields, context);
+    const id = fields.key === "" ? null : putId(path, fields.key, context);
+    const done = Promise.withResolvers<void>();
+    const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
+    if (id !== null && !context.puts.has(id)) context.puts.set(id, running);
     try {
-      sum = await receiveBody(stream, (chunk) => writer.write(chunk), { algorithm, limit: size, subject: path });
-      if (size !== null && sum.size !== size) {
-        throw new FshError("SIZE_MISMATCH", { subject: path, detail: `${sum.size} of ${size} announced bytes came` });
-      }
-      await writer.commit({ modified, mode });
-    } catch (error) {
-      await writer.abort();
-      throw error;
+      await stream.send("END", await receive(stream, writer, path, fields), { fin: true });
+    } finally {
+      if (id !== null && context.puts.get(id) === running) context.puts.delete(id);
+      done.resolve();
     }
-    await stream.send("END", sum, { fin: true });
   },
 });
+
+function putId(path: SafePath, key: string, context: CommandContext): string {
+  return JSON.stringify([context.user, key, path]);
+}
+
+/**
+ * A put that wants to continue takes over its own half-open predecessor. One that begins anew, while another of the same
+ * key is running, leaves that alone: both complete.
+ */
+async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: CommandContext): Promise<FileWriter> {
+  const { storage, user, puts } = context;
+  const noReplace = (fields.options & OPTION_NO_REPLACE) !== 0;
+  if (fields.key === "") return await storage.openWrite(path, { noReplace });
+  const goOn = (fields.options & OPTION_CONTINUE) !== 0;
+  if (goOn) await puts.get(putId(path, fields.key, context))?.stop();
+  const part = { owner: JSON.stringify([user, fields.key]), continue: goOn };
+  try {
+    return await storage.openWrite(path, { noReplace, part });
+  } catch (error) {
+    if (goOn || !isError(error, "LOCKED")) throw error;
+    return await storage.openWrite(path, { noReplace });
+  }
+}
+
+async function receive(
+  stream: CommandStream,
+  writer: FileWriter,
+  path: SafePath,
+  fields: FrameFields<"PUT">,
+): Promise<Sum> {
+  const { size, modified, mode, algorithm, options, key } = fields;
+  try {
+    let digest = createDigest(algorithm);
+    if (options & OPTION_CONTINUE) {
+      await writer.replay((chunk) => digest.update(chunk));
+      await stream.send("ACCEPT", { offset: writer.offset, algorithm, digest: digest.peek() });
+      const { offset } = (await expect(stream, "BEGIN")).fields;
+      if (offset !== 0 && offset !== writer.offset) {
+        throw new FshError("BAD_OFFSET", { subject: path, detail: `${offset}, not ${writer.offset} or 0` });
+      }
+      if (offset === 0) {
+        await writer.restart();
+        digest = createDigest(algorithm);
+      }
+    }
+    const begun = writer.offset;
+    const sum = await receiveBody(stream, (chunk) => writer.write(chunk), {
+      digest,
+      limit: size,
+      begun,
+      subject: path,
+    });
+    if (size !== null && sum.size !== size) {
+      throw new FshError("SIZE_MISMATCH", { subject: path, detail: `${sum.size} of ${size} announced bytes came` });
+    }
+    await writer.commit({ modified, mode });
+    return sum;
+  } catch (error) {
+    await writer.abort({ keep: key !== "" && worthKeeping(toFshError(error)) });
+    throw error;
+  }
+}
+
+/** An interrupted transfer can go on where it was; one that went wrong can not. */
+export function worthKeeping(error: FshError): boolean {
+  return !isError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH", "SOURCE_CHANGED", "NO_SPACE", "TOO_LARGE", "EXISTS");
+}
+
+/** A source that can be read again from its beginning, for comparing what the server has. */
+export interface PutSource extends Source {
+  /** Begins again at `offset`. */
+  seek?(offset: number): Promise<void>;
+}
 
 export interface PutOptions {
   /** Bytes that will come; null: not known. */
@@ -39,27 +111,50 @@ export interface PutOptions {
   readonly noReplace?: boolean;
   /** Make missing folders. */
   readonly parents?: boolean;
+  /** Names the source, so that an interrupted put can be continued; empty: it can't. */
+  readonly key?: string;
+  /** Continue what an earlier put of the same key left. The source must be able to seek. */
+  readonly continue?: boolean;
+  /** Called when the server had `offset` bytes already: `agrees` and they count, or all begins anew. */
+  readonly resumed?: (offset: number, agrees: boolean) => void;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** Puts a file; resolves once the server has it in place, durable as it is set to be, and the digests agree. */
-export async function put(session: RequestOpener, path: string, source: Source, options: PutOptions): Promise<Sum> {
-  const { size, modified = null, mode = null, algorithm = "crc32", signal } = options;
+export async function put(
+  session: RequestOpener,
+  path: string,
+  source: PutSource,
+  options: PutOptions,
+): Promise<Sum> {
+  const { size, modified = null, mode = null, key = "", signal } = options;
+  const goOn = options.continue === true && key !== "" && source.seek !== undefined;
+  // What is continued must be compared, whatever was asked for.
+  const algorithm = goOn && options.algorithm === "none" ? "crc32" : options.algorithm ?? "crc32";
   const stream = session.open("PUT", {
     path,
     size,
     modified,
     mode,
     algorithm,
-    options: (options.noReplace ? OPTION_NO_REPLACE : 0) | (options.parents ? OPTION_PARENTS : 0),
-    key: "",
+    options: (options.noReplace ? OPTION_NO_REPLACE : 0) | (options.parents ? OPTION_PARENTS : 0) |
+      (goOn ? OPTION_CONTINUE : 0),
+    key,
   });
   const interrupt = () => stream.cancel(toFshError(signal?.reason));
   signal?.addEventListener("abort", interrupt);
   try {
     if (signal?.aborted) interrupt();
-    const sum = await sendBody(stream, source, { algorithm, size, progress: options.progress });
+    const { digest, begun } = goOn
+      ? await agree(stream, source, algorithm, options)
+      : { digest: createDigest(algorithm), begun: 0 };
+    const sum = await sendBody(stream, source, {
+      digest,
+      begun,
+      size: size === null ? null : size - begun,
+      progress: options.progress,
+    });
     if (size !== null && sum.size !== size) {
       throw new FshError("SOURCE_CHANGED", { detail: `${sum.size} bytes were left of ${size}` });
     }
@@ -72,4 +167,20 @@ export async function put(session: RequestOpener, path: string, source: Source, 
   } finally {
     signal?.removeEventListener("abort", interrupt);
   }
+}
+
+/** Compares what the server has with the beginning of the source; the source then stands where DATA begin. */
+async function agree(stream: CommandStream, source: PutSource, algorithm: DigestAlgorithm, options: PutOptions) {
+  const { offset, digest: theirs } = (await expect(stream, "ACCEPT")).fields;
+  const digest = createDigest(algorithm);
+  let begun = 0;
+  if (offset > 0 && offset <= (options.size ?? Infinity)) {
+    await source.seek?.(0);
+    const own = await readInto(digest, source, stream.signal, offset);
+    if (own === offset && equalBytes(digest.peek(), theirs)) begun = offset;
+  }
+  if (offset > 0) options.resumed?.(offset, begun === offset);
+  await source.seek?.(begun);
+  await stream.send("BEGIN", { offset: begun });
+  return { digest: begun > 0 ? digest : createDigest(algorithm), begun };
 }

@@ -7,7 +7,7 @@ export const statCommand = command({
   writes: false,
   async serve(stream, { path }, { storage, guard }) {
     const { type, size, modified, mode } = await storage.stat(await guard.read(path));
-    await stream.send("INFO", { type, size, modified, mode }, { fin: true });
+    await stream.send("INFO", { type, size, modified, mode, offset: 0 }, { fin: true });
   },
 });
 

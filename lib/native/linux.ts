@@ -50,6 +50,7 @@ const SYMBOLS = {
   syscall: { parameters: ["i64", "i64", "buffer", "buffer", "i64"], result: "i64" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
   close: { parameters: ["i32"], result: "i32" },
+  malloc_trim: { parameters: ["usize"], result: "i32" },
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
   getdents64: { parameters: ["i32", "buffer", "usize"], result: "isize" },
@@ -71,7 +72,10 @@ export function loadLinux(): Native {
     name: "linux",
     sockets: new LinuxSockets(libc),
     descriptors: descriptors.works() ? descriptors : null,
-    heap: { returnLargeBlocks: () => void libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK) },
+    heap: {
+      returnLargeBlocks: () => void libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK),
+      trim: () => void libc.malloc_trim(0n),
+    },
   };
 }
 

@@ -54,6 +54,8 @@ export interface Descriptors {
 export interface Heap {
   /** Has large blocks go back to the system as soon as they are freed, for the whole process. */
   returnLargeBlocks(): void;
+  /** Gives freed pages back to the system (malloc_trim(3)); takes some milliseconds. */
+  trim(): void;
 }
 
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */

@@ -17,6 +17,9 @@ import type { RequestName } from "../wire/frames.ts";
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
 const ACCEPT_PAUSE = { first: 50, longest: 1000 };
 
+/** Milliseconds without a session after which the server counts as idle. */
+const IDLE_AFTER = 500;
+
 export interface ServerOptions {
   readonly transport: Transport;
   readonly storage: Storage;
@@ -31,6 +34,8 @@ export interface ServerOptions {
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
   readonly stallTimeout: number;
+  /** Called when the last session has been gone for a moment. */
+  readonly onIdle?: () => void;
 }
 
 /** Accepts connections and serves a storage to them. */
@@ -40,9 +45,11 @@ export class Server {
   readonly #sessions = new Set<Session>();
   /** Commands under way; one whose session has ended still finishes the step that it is in. */
   readonly #commands = new Set<Promise<void>>();
+  readonly #puts: CommandContext["puts"] = new Map();
   readonly #accepting: Promise<void>;
   #sessionNumber = 0;
   #closing = false;
+  #cancelIdle: (() => void) | null = null;
 
   private constructor(options: ServerOptions, listener: Listener) {
     this.#options = options;
@@ -74,6 +81,7 @@ export class Server {
    */
   async close(options: { limit: number }): Promise<void> {
     this.#closing = true;
+    this.#cancelIdle?.();
     this.#listener.close();
     const error = new FshError("GOING_AWAY", { subject: this.url });
     await Promise.all([...this.#sessions].map((session) => session.close({ limit: options.limit, error })));
@@ -119,9 +127,10 @@ export class Server {
   async #run(connection: Connection): Promise<void> {
     const { storage, readOnly, clock = systemClock } = this.#options;
     const log = this.#options.log.with({ remote: connection.remote });
-    const context: CommandContext = { storage, guard: new Guard({ readOnly }), log };
+    const guard = new Guard({ readOnly });
     const begun = clock.now();
-    const session = this.#session(connection, log, (stream, request) => {
+    const session: Session = this.#session(connection, log, (stream, request) => {
+      const context = { storage, guard, log, puts: this.#puts, user: session.identity.user };
       const serving = this.#serve(stream, request, context);
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
@@ -137,12 +146,21 @@ export class Server {
     }
     const end = await session.ended;
     this.#sessions.delete(session);
+    this.#watchIdle();
     logEnd(log, end, {
       session: session.identity.session || undefined,
       seconds: Number(((clock.now() - begun) / 1000).toFixed(3)),
       received: session.received,
       sent: session.sent,
     });
+  }
+
+  #watchIdle(): void {
+    const { onIdle, clock = systemClock } = this.#options;
+    this.#cancelIdle?.();
+    if (onIdle && this.#sessions.size === 0 && !this.#closing) {
+      this.#cancelIdle = clock.after(IDLE_AFTER, () => this.#sessions.size === 0 && onIdle());
+    }
   }
 
   #session(

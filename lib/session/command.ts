@@ -44,9 +44,19 @@ export interface PathGuard {
 
 /** What a server half works with. */
 export interface CommandContext {
+  /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */
+  readonly puts: Map<string, RunningPut>;
+  /** Who is asking; empty: nobody in particular. */
+  readonly user: string;
   readonly storage: Storage;
   readonly guard: PathGuard;
   readonly log: Log;
+}
+
+/** A put that can be stopped by whoever takes it over. */
+export interface RunningPut {
+  /** Stops it, what was written stays; resolves once it has let go. */
+  stop(): Promise<void>;
 }
 
 /** The server half of a command. */

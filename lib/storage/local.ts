@@ -1,9 +1,9 @@
-import { randomHex } from "../base/bytes.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { baseName, childPath, isWithin, oddName, PART_PREFIX, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
+import { findPart, newPart } from "./part_file.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
   FileReader,
@@ -32,13 +32,15 @@ export interface LocalOptions {
 
 /** A folder of this machine. Nothing outside it is read, created or changed. */
 export class LocalStorage implements Storage {
+  readonly identity: string;
   readonly #jail: Jail;
   readonly #durability: Durability;
   readonly #prefix: string;
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
 
-  private constructor(jail: Jail, options: LocalOptions) {
+  private constructor(root: string, jail: Jail, options: LocalOptions) {
+    this.identity = root;
     this.#jail = jail;
     this.#durability = options.durability ?? "file";
     this.#prefix = (options.prefix ?? "").replace(/\/$/, "");
@@ -49,7 +51,7 @@ export class LocalStorage implements Storage {
     try {
       if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
       const jail = await openJail(root, { portable: options.portable ?? false });
-      return new LocalStorage(jail, options);
+      return new LocalStorage(await Deno.realPath(root), jail, options);
     } catch (error) {
       throw osError(error, root);
     }
@@ -126,13 +128,15 @@ export class LocalStorage implements Storage {
       const target = await holdParent(this.#jail, path);
       try {
         await refuseBadTarget(target, options);
-        const name = PART_PREFIX + randomHex(8);
-        const part = `${target.path.slice(0, target.path.lastIndexOf("/"))}/${name}`;
-        const file = await Deno.open(part, { write: true, createNew: true });
+        const folder = target.path.slice(0, target.path.lastIndexOf("/"));
+        const { file, name, offset } = options.part
+          ? await findPart(folder, baseName(path), options.part)
+          : await newPart(folder);
         this.#parts.add(name);
         return new LocalWriter({
           file,
-          part,
+          offset,
+          part: `${folder}/${name}`,
           target,
           path: this.#named(path),
           durability: this.#durability,

@@ -56,6 +56,15 @@ export class LocalReader implements FileReader {
     return read;
   }
 
+  async seek(offset: number): Promise<void> {
+    try {
+      await this.#file.seek(offset, Deno.SeekMode.Start);
+      this.#left = Math.max(0, this.info.size - offset);
+    } catch (error) {
+      throw osError(error, this.#path);
+    }
+  }
+
   close(): void {
     this.#file.close();
   }

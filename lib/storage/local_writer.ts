@@ -1,5 +1,6 @@
 import { dirname } from "@std/path";
 import { frameBuffers } from "../base/buffer_pool.ts";
+import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
 import { osError } from "./os_error.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
@@ -14,6 +15,8 @@ const SLOW_WRITE = 20;
 
 export interface LocalWriterOptions {
   readonly file: Deno.FsFile;
+  /** Bytes of the file that are there already; it stands behind them. */
+  readonly offset: number;
   /** Where the part file lies, by way of the held folder. */
   readonly part: string;
   /** The target's name in its held folder; the writer lets go of it. */
@@ -31,6 +34,7 @@ export interface LocalWriterOptions {
 export class LocalWriter implements FileWriter {
   readonly #options: LocalWriterOptions;
   readonly #file: Deno.FsFile;
+  offset: number;
   #slow = false;
   #busy: Promise<void> | null = null;
   #open = true;
@@ -39,6 +43,34 @@ export class LocalWriter implements FileWriter {
   constructor(options: LocalWriterOptions) {
     this.#options = options;
     this.#file = options.file;
+    this.offset = options.offset;
+  }
+
+  async replay(take: (chunk: Uint8Array) => void): Promise<void> {
+    const buffer = frameBuffers.take();
+    try {
+      await this.#file.seek(0, Deno.SeekMode.Start);
+      for (let left = this.offset; left > 0;) {
+        const read = await this.#file.read(buffer.subarray(0, Math.min(left, buffer.length)));
+        if (read === null) throw new FshError("STORAGE_FAILED", { detail: "an unfinished file became shorter" });
+        take(buffer.subarray(0, read));
+        left -= read;
+      }
+    } catch (error) {
+      throw osError(error, this.#options.path);
+    } finally {
+      frameBuffers.give(buffer);
+    }
+  }
+
+  async restart(): Promise<void> {
+    try {
+      await this.#file.truncate(0);
+      await this.#file.seek(0, Deno.SeekMode.Start);
+      this.offset = 0;
+    } catch (error) {
+      throw osError(error, this.#options.path);
+    }
   }
 
   write(chunk: Uint8Array): Promise<void> | void {
@@ -86,11 +118,12 @@ export class LocalWriter implements FileWriter {
     }
   }
 
-  async abort(): Promise<void> {
+  async abort(options: { readonly keep?: boolean } = {}): Promise<void> {
     // A write that is under way ends first: its descriptor must not be closed beneath it.
     await this.#busy?.catch(() => {});
+    // Removed while it is locked: whoever gets the lock next must not find it.
+    if (!this.#gone && !options.keep) await Deno.remove(this.#options.part).catch(() => {});
     this.#close();
-    if (!this.#gone) await Deno.remove(this.#options.part).catch(() => {});
     this.#letGo();
   }
 

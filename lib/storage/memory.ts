@@ -19,7 +19,10 @@ interface Node {
 
 /** A tree in memory, for tests and for embedding. */
 export class MemoryStorage implements Storage {
+  readonly identity = "memory";
   readonly #nodes = new Map<SafePath, Node>([[ROOT, { content: null, modified: 0, mode: 0o755 }]]);
+  readonly #parts = new Map<string, Uint8Array[]>();
+  readonly #writing = new Set<string>();
   /** Bytes that all files together may have. */
   readonly #capacity: number;
 
@@ -53,7 +56,7 @@ export class MemoryStorage implements Storage {
       if (content === null) throw new FshError("IS_DIRECTORY", { subject: path });
       let at = options.offset ?? 0;
       if (at > content.length) throw new FshError("BAD_OFFSET", { subject: path });
-      const end = Math.min(content.length, at + (options.length ?? Infinity));
+      let end = Math.min(content.length, at + (options.length ?? Infinity));
       return {
         info: stored(path, node),
         read(buffer) {
@@ -63,6 +66,11 @@ export class MemoryStorage implements Storage {
           at += some.length;
           return Promise.resolve(some.length);
         },
+        seek(offset) {
+          at = Math.min(offset, content.length);
+          end = content.length;
+          return Promise.resolve();
+        },
         close() {},
       };
     });
@@ -71,9 +79,27 @@ export class MemoryStorage implements Storage {
   openWrite(path: SafePath, options: WriteOptions = {}): Promise<FileWriter> {
     return attempt(() => {
       this.#target(path, options);
-      const chunks: Uint8Array[] = [];
-      let size = 0;
+      const id = options.part ? `${options.part.owner}\0${path}` : null;
+      if (id !== null && this.#writing.has(id)) throw new FshError("LOCKED", { subject: path });
+      if (id !== null) this.#writing.add(id);
+      const left = id !== null && options.part?.continue ? this.#parts.get(id) ?? [] : [];
+      if (id !== null) this.#parts.delete(id);
+      let chunks: Uint8Array[] = left;
+      let size = left.reduce((sum, chunk) => sum + chunk.length, 0);
+      let offset = size;
+      const ended = () => {
+        if (id !== null) this.#writing.delete(id);
+      };
       return {
+        get offset() {
+          return offset;
+        },
+        replay: (take: (chunk: Uint8Array) => void) => attempt(() => left.forEach((chunk) => take(chunk.slice()))),
+        restart: () =>
+          attempt(() => {
+            chunks = [];
+            size = offset = 0;
+          }),
         write: (chunk: Uint8Array) => {
           if (this.#used() + size + chunk.length > this.#capacity) throw new FshError("NO_SPACE", { subject: path });
           chunks.push(chunk.slice());
@@ -90,8 +116,13 @@ export class MemoryStorage implements Storage {
             }
             const { modified, mode } = attributes;
             this.#nodes.set(path, { content, modified: modified ?? Date.now(), mode: mode ?? 0o644 });
+            ended();
           }),
-        abort: () => Promise.resolve(),
+        abort: (options: { keep?: boolean } = {}) =>
+          attempt(() => {
+            if (id !== null && options.keep) this.#parts.set(id, chunks);
+            ended();
+          }),
       };
     });
   }

@@ -27,6 +27,8 @@ export interface FileReader {
   readonly info: Stored;
   /** Fills some of `buffer` from where the last read ended; null at the end of the file or of the asked length. */
   read(buffer: Uint8Array): Promise<number | null>;
+  /** Goes to `offset` of the file, reading from there to the end. */
+  seek(offset: number): Promise<void>;
   close(): void;
 }
 
@@ -35,6 +37,12 @@ export interface FileReader {
  * or `commit` only `abort` is left.
  */
 export interface FileWriter {
+  /** Bytes that an earlier transfer left and this one continues. */
+  readonly offset: number;
+  /** Hands over the bytes before `offset`, in order, so that they can be compared with the source. */
+  replay(take: (chunk: Uint8Array) => void): Promise<void>;
+  /** Throws away what an earlier transfer left: `offset` is 0 from then on. Only before the first `write`. */
+  restart(): Promise<void>;
   /**
    * Appends. With a promise as its answer the writer is busy until that resolves, and must not be called before; the
    * chunk itself is free again as soon as the call returns.
@@ -42,8 +50,11 @@ export interface FileWriter {
   write(chunk: Uint8Array): Promise<void> | void;
   /** Makes the file durable and visible under its name, in that order; only then resolves. */
   commit(attributes?: FileAttributes): Promise<void>;
-  /** Leaves the target as it was and nothing behind. Never rejects. */
-  abort(): Promise<void>;
+  /**
+   * Leaves the target as it was. With `keep` what was written stays for a later writer of the same part, otherwise
+   * nothing does. Never rejects.
+   */
+  abort(options?: { readonly keep?: boolean }): Promise<void>;
 }
 
 export interface FileAttributes {
@@ -63,6 +74,15 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** Refuse with EXISTS, at the start or at the commit, rather than replace. */
   readonly noReplace?: boolean;
+  /** Makes the unfinished file one that can be found again; one writer at a time, others get LOCKED. */
+  readonly part?: PartOptions | undefined;
+}
+
+export interface PartOptions {
+  /** Who is writing: the same owner and path mean the same part. */
+  readonly owner: string;
+  /** Go on behind what is there, rather than begin anew. */
+  readonly continue: boolean;
 }
 
 /**
@@ -71,6 +91,8 @@ export interface WriteOptions {
  * NOT_EMPTY, NO_SPACE, NAME_TOO_LONG, BAD_OFFSET, INTO_ITSELF and STORAGE_FAILED.
  */
 export interface Storage {
+  /** Names the tree among others of its kind: the folder's path. For this side only. */
+  readonly identity: string;
   /** The names of a folder, in no order, page by page; the listing of a huge folder never stands in memory whole. */
   list(path: SafePath): AsyncIterable<Page>;
   /** What the path stands for, symbolic links followed as long as they stay inside. */

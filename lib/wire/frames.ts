@@ -179,8 +179,9 @@ export const FRAMES = {
     on: "stream",
     max: 64,
     fin: true,
-    fields: { type: "entryType", size: "u64", modified: "time", mode: "mode" },
-    doc: "What a path is. The answer to STAT, and the first answer to GET.",
+    fields: { type: "entryType", size: "u64", modified: "time", mode: "mode", offset: "u64" },
+    doc:
+      "What a path is. The answer to STAT, and the first answer to GET, whose DATA then begin at `offset` of the file.",
   },
   ACCEPT: {
     code: 0x14,
@@ -190,7 +191,7 @@ export const FRAMES = {
     max: 8192,
     fields: { offset: "u64", algorithm: "word", digest: "bytes" },
     doc:
-      "The answer to a PUT that asked to continue: send from `offset`; what lies before it has this digest. 0: begin anew.",
+      "The answer to a PUT that asked to continue: `offset` bytes are there, and this is their digest. Answered by BEGIN.",
   },
   DONE: {
     code: 0x15,
@@ -211,6 +212,15 @@ export const FRAMES = {
     fin: true,
     fields: { algorithm: "word", digest: "bytes", size: "u64" },
     doc: "The answer to HASH: the digest of `size` bytes.",
+  },
+  BEGIN: {
+    code: 0x17,
+    sender: "client",
+    phases: RUNNING,
+    on: "stream",
+    max: 8,
+    fields: { offset: "u64" },
+    doc: "The answer to ACCEPT: DATA begin at `offset`, which is the accepted one, or 0 to begin anew.",
   },
   LIST: {
     code: 0x20,
@@ -237,11 +247,11 @@ export const FRAMES = {
     sender: "client",
     phases: RUNNING,
     on: "opens",
-    max: 8192,
+    max: 16384,
     fin: true,
-    fields: { path: "path", offset: "u64", length: "size", algorithm: "word" },
+    fields: { path: "path", offset: "u64", length: "size", algorithm: "word", prefix: "bytes" },
     doc:
-      "Send a file from `offset`, `length` bytes or to the end. Answered by INFO, DATA and END with a digest of what was sent.",
+      "Send a file from `offset`, `length` bytes or to the end. Answered by INFO, DATA and END. With a `prefix`, which is the digest of the `offset` bytes that the client has, the server compares first: where they differ, DATA begin at 0; END then has size and digest of the whole file. Without, END has those of what was sent.",
   },
   PUT: {
     code: 0x23,
@@ -259,7 +269,7 @@ export const FRAMES = {
       key: "word",
     },
     doc:
-      "Store a file: DATA and END follow, END with a digest by `algorithm`. Answered, once it is in place and durable, by END. `options`: 1 refuse to replace, 2 make missing folders, 4 continue an unfinished put of the same `key` (wait for ACCEPT).",
+      "Store a file: DATA and END follow, END with size and digest, by `algorithm`, of the whole file. Answered, once it is in place and durable, by END. `options`: 1 refuse to replace, 2 make missing folders, 4 continue what an earlier put left (wait for ACCEPT). `key`: what an interrupted put leaves can be continued by a put with the same key; empty: nothing is left.",
   },
   MKDIR: {
     code: 0x24,

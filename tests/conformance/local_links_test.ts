@@ -60,6 +60,7 @@ for (const kind of LOCAL_KINDS) {
     await assertFails(() => listAll(storage, "/a/up"), "NOT_PERMITTED");
     await Deno.symlink(outside, `${root}/parent`);
     await assertFails(() => storage.stat(safePath("/parent/secret.txt")), "NOT_PERMITTED");
+    await assertFails(() => listAll(storage, "/parent"), "NOT_PERMITTED");
   });
 
   test("a link that stays inside is followed", async ({ storage, root }) => {

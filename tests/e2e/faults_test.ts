@@ -34,6 +34,11 @@ async function underWay(folder: string, except: readonly string[] = []): Promise
     }));
 }
 
+/** Names in a folder that are not fsh's own unfinished files. */
+function visible(folder: string): string[] {
+  return names(folder).filter((name) => !name.startsWith(".fsh-part-"));
+}
+
 /** The server has let go of all that the session held. */
 async function assertFreed(server: ServerProcess, before: number): Promise<void> {
   await eventually(`${before} descriptors`, 5000, () => server.descriptors() <= before);
@@ -46,8 +51,8 @@ for (const direction of ["get", "put"] as const) {
     await fsh(["ls", server.url]);
     const before = server.descriptors();
     const client = direction === "get"
-      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
     await underWay(direction === "get" ? local.path : server.folder);
     client.kill("SIGSTOP");
     const begun = performance.now();
@@ -60,15 +65,15 @@ for (const direction of ["get", "put"] as const) {
     client.kill("SIGCONT");
     const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
     assertEquals(code, 3, err);
-    assertEquals(names(local.path), []);
+    assertEquals(visible(local.path), []);
   });
 
   Deno.test(`a server that is frozen in mid-${direction} is noticed and named`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
     const client = direction === "get"
-      ? spawnFsh(["get", "-q", ...HEARTBEAT, `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", ...HEARTBEAT, "-", `${server.url}new`], { stdin: endless() });
+      ? spawnFsh(["get", "-q", "--retries", "0", ...HEARTBEAT, `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "--retries", "0", ...HEARTBEAT, "-", `${server.url}new`], { stdin: endless() });
     await underWay(direction === "get" ? local.path : server.folder);
     server.child.kill("SIGSTOP");
     const begun = performance.now();
@@ -77,7 +82,7 @@ for (const direction of ["get", "put"] as const) {
     assertEquals(code, 3, err);
     assertStringIncludes(err, `127.0.0.1:${server.port}`);
     assertStringIncludes(err, "no sign of life");
-    assertEquals(names(local.path), []);
+    assertEquals(visible(local.path), []);
     server.child.kill("SIGCONT");
     await eventually("the part file to go", 5000, () => names(server.folder).length === 1);
   });
@@ -88,23 +93,23 @@ for (const direction of ["get", "put"] as const) {
     await fsh(["ls", server.url]);
     const before = server.descriptors();
     const client = direction === "get"
-      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
     await underWay(direction === "get" ? local.path : server.folder);
     client.kill("SIGKILL");
     await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
     assertMatch(await server.logged(/session ended.*abrupt.*/), /CONNECTION_(RESET|LOST)/);
     await assertFreed(server, before);
     assertEquals(names(server.folder), ["large"]);
-    assertEquals(names(local.path).filter((name) => !name.startsWith(".fsh-part-")), []);
+    assertEquals(visible(local.path), []);
   });
 
   Deno.test(`a server that is killed in mid-${direction} ends the client at once, with a reason`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
     const client = direction === "get"
-      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
     await underWay(direction === "get" ? local.path : server.folder);
     server.child.kill("SIGKILL");
     const begun = performance.now();
@@ -112,23 +117,25 @@ for (const direction of ["get", "put"] as const) {
     assertLessOrEqual(performance.now() - begun, 3000);
     assertEquals(code, 3, err);
     assertStringIncludes(err, `127.0.0.1:${server.port}`);
-    assertEquals(names(local.path), []);
-    assertEquals(names(server.folder).filter((name) => !name.startsWith(".fsh-part-")), ["large"]);
+    assertEquals(visible(local.path), []);
+    assertEquals(visible(server.folder), ["large"]);
     assertEquals((await fsh(["ls", `fsh://127.0.0.1:${server.port}/`])).code, 3);
   });
 
-  Deno.test(`exit status 130: Ctrl-C in mid-${direction} leaves nothing behind on either side`, async () => {
+  Deno.test(`exit status 130: Ctrl-C in mid-${direction} keeps what can be continued, and nothing else`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
     const client = direction === "get"
-      ? spawnFsh(["get", "-q", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "-", `${server.url}new`], { stdin: endless() });
+      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
+      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
     await underWay(direction === "get" ? local.path : server.folder);
     client.kill("SIGINT");
     const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
     assertEquals(code, 130, err);
     assertStringIncludes(err, "interrupted");
-    assertEquals(names(local.path), []);
+    // What comes from standard input can't be continued.
+    if (direction === "get") assertEquals(names(local.path).length, 1);
+    assertEquals(visible(local.path), []);
     await eventually("the part file to go", 5000, () => names(server.folder).length === 1);
   });
 }
@@ -136,7 +143,7 @@ for (const direction of ["get", "put"] as const) {
 Deno.test("a slow reader is not dead: a get into a pipe that is not read outlives the heartbeat", async () => {
   await using server = await ServerProcess.start({ args: HEARTBEAT });
   await Deno.writeFile(`${server.folder}/file`, new Uint8Array(30_000_000));
-  const client = spawnFsh(["get", "-q", ...HEARTBEAT, `${server.url}file`, "-"]);
+  const client = spawnFsh(["get", "-q", "--retries", "0", ...HEARTBEAT, `${server.url}file`, "-"]);
   // Nothing reads its output for longer than (misses + 1) × interval.
   await new Promise((resolve) => setTimeout(resolve, 2 * DEADLINE));
   let size = 0;

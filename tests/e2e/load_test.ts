@@ -65,6 +65,8 @@ async function idleMemory(server: ServerProcess): Promise<number> {
     const count = (pattern: RegExp) => server.log.match(pattern)?.length;
     return count(/session opened/g) === count(/session ended/g);
   });
+  // What it frees is given back half a second later.
+  await new Promise((resolve) => setTimeout(resolve, 1000));
   return currentMemory(server.pid);
 }
 

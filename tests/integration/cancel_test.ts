@@ -118,3 +118,14 @@ Deno.test("late frames for a stream that is over are of no interest", async () =
   await peer.send("STAT", 3, { path: "/" }, true);
   assertEquals((await peer.expect("INFO")).stream, 3);
 });
+
+Deno.test("a client that cancels with the code of an internal error makes no error of it in the server's log", async () => {
+  await using running = await RunningServer.start();
+  for (let i = 0; i < 3000; i++) await store(running.storage, `/${"x".repeat(200)}${i}`, "");
+  const peer = await running.peer();
+  await peer.send("LIST", 1, { path: "/", recursive: 0 }, true);
+  await peer.expect("ENTRIES");
+  await peer.send("CANCEL", 1, { code: 1 });
+  await eventually(() => running.logged("failed").length === 1);
+  assertEquals(running.records.filter((record) => record.level === "error"), []);
+});

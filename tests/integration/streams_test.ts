@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { withDeadline } from "../../lib/base/clock.ts";
 import type { Client } from "../../lib/client/client.ts";
 import { assertFails } from "../support/named_errors.ts";
 import { RunningServer } from "../support/running_server.ts";
@@ -77,7 +78,8 @@ for (const window of [256 * 1024, 300_000, 1024 * 1024, 4 * 1024 * 1024]) {
     await using running = await RunningServer.start({ limits: { window, maxStreams: 64, heartbeat: 0, misses: 3 } });
     const client = await running.client({ limits: { heartbeat: 0, window } });
     // A short read first: what is left of the window must still take the next, longer one.
-    await client.put("/a", pausedAfter(window / 4 - 1), { size: SOME.length });
+    const putting = client.put("/a", pausedAfter(window / 4 - 1), { size: SOME.length });
+    await withDeadline(putting, 20_000, () => new Error("both sides wait for each other"));
     assertEquals(await load(running.storage, "/a"), SOME);
     assertEquals(await got(client, "/a"), SOME);
     for (let i = 0; i < 400; i++) await store(running.storage, `/${"x".repeat(200)}${i}`, "");

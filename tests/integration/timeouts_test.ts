@@ -105,7 +105,9 @@ Deno.test("a peer that does not finish the handshake is told HANDSHAKE_TIMEOUT",
   const buffer = new Uint8Array(100);
   while (await mute.read(buffer) !== null);
   mute.close();
+  const closed = performance.now();
   await running.quiet();
+  assert(performance.now() - closed < 1000, "a session that nobody is left to hear goes at once");
   assertEquals(running.logged("session ended"), ["HANDSHAKE_TIMEOUT", "HANDSHAKE_TIMEOUT"]);
 });
 

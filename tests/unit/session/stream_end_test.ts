@@ -14,7 +14,7 @@ const info: MessageOf<"INFO"> = {
   name: "INFO",
   stream: 1,
   fin: true,
-  fields: { type: "file", size: 1, modified: null, mode: null },
+  fields: { type: "file", size: 1, modified: null, mode: null, offset: 0 },
 };
 
 Deno.test("a stream is over once both sides have sent their last frame and it was taken, and says so once", async () => {
@@ -35,7 +35,11 @@ Deno.test("a stream is over once both sides have sent their last frame and it wa
 Deno.test("cancel takes back what waits, tells the peer why, and rejects whoever waits", async () => {
   const host = new RecordingHost();
   const one = stream(host, "client");
-  await one.send("GET", { path: "/", offset: 0, length: null, algorithm: "none" }, { fin: true });
+  await one.send(
+    "GET",
+    { path: "/", offset: 0, length: null, algorithm: "none", prefix: new Uint8Array() },
+    { fin: true },
+  );
   const next = one.next();
   one.cancel(new FshError("INTERRUPTED"));
   await assertFails(() => next, "INTERRUPTED");
