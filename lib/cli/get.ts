@@ -113,7 +113,9 @@ async function getOne(
     using file = await Deno.open(destination, { write: true });
     return await downloadTo(client, url.path, { sink: fileSink(file, destination), state }, options);
   }
-  const into = what === "directory" || destination.endsWith("/") || several;
+  // A folder that an interrupted get of this tree has made is the copy, not a place for another one.
+  const isOurCopy = async () => isTree && options.continue === true && await kindOf(`${destination}/${name}`) === null;
+  const into = destination.endsWith("/") || several || (what === "directory" && !await isOurCopy());
   if (!isTree && name === "") {
     throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
   }

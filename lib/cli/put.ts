@@ -5,7 +5,6 @@ import type { Client } from "../client/client.ts";
 import { folderOf } from "../client/download.ts";
 import { oneOfSeveral } from "../client/transfer.ts";
 import { uploadFile, uploadFrom, type UploadOptions, uploadTree } from "../client/upload.ts";
-import type { FshUrl } from "../client/url.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
@@ -53,8 +52,8 @@ it. A file appears under its name only once the server has all of it on disk and
     const waiting = [...files];
     let into: boolean | null = files.length > 1 || url.path.endsWith("/") || null;
     const work = async (client: Client, again: boolean) => {
-      into ??= await isFolder(client, url);
       const goOn = again ? { ...options, continue: true, update: true } : options;
+      into ??= await isFolder(client, url.path) && !await isOurCopy(client, files[0] ?? "", url.path, goOn);
       for (let file; (file = waiting[0]) !== undefined; waiting.shift()) {
         const named = file;
         const job = () =>
@@ -114,9 +113,23 @@ async function putOne(client: Client, file: string, path: string, options: PutOn
   }
 }
 
-async function isFolder(client: Client, url: FshUrl): Promise<boolean> {
+/** A folder that an interrupted put of this tree has made is the copy, not a place for another one. */
+async function isOurCopy(client: Client, file: string, path: string, options: UploadOptions): Promise<boolean> {
+  if (!options.continue || !await isLocalFolder(file)) return false;
+  return !await isFolder(client, path.replace(/\/?$/, "/") + basename(resolve(file)));
+}
+
+async function isLocalFolder(path: string): Promise<boolean> {
   try {
-    return (await client.stat(url.path)).type === "directory";
+    return (await Deno.stat(path)).isDirectory;
+  } catch {
+    return false;
+  }
+}
+
+async function isFolder(client: Client, path: string): Promise<boolean> {
+  try {
+    return (await client.stat(path)).type === "directory";
   } catch (error) {
     if (isError(error, "NOT_FOUND", "NOT_DIRECTORY")) return false;
     throw error;

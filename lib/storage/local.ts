@@ -3,7 +3,7 @@ import { baseName, childPath, isWithin, oddName, PART_PREFIX, ROOT, type SafePat
 import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
-import { findPart, newPart } from "./part_file.ts";
+import { openPart } from "./part_file.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
   FileReader,
@@ -129,9 +129,7 @@ export class LocalStorage implements Storage {
       try {
         await refuseBadTarget(target, options);
         const folder = target.path.slice(0, target.path.lastIndexOf("/"));
-        const { file, name, offset } = options.part
-          ? await findPart(folder, baseName(path), options.part)
-          : await newPart(folder);
+        const { file, name, offset } = openPart(folder, baseName(path), options.part);
         this.#parts.add(name);
         return new LocalWriter({
           file,

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { randomHex } from "../base/bytes.ts";
-import { FshError } from "../base/errors.ts";
+import { FshError, isError } from "../base/errors.ts";
 import { PART_PREFIX } from "../base/virtual_path.ts";
 import { osCode } from "./os_error.ts";
 import type { PartOptions } from "./storage.ts";
@@ -13,29 +13,38 @@ export interface PartFile {
   readonly offset: number;
 }
 
-/** Makes a part file that nobody else will find. */
-export async function newPart(folder: string): Promise<PartFile> {
-  const name = PART_PREFIX + randomHex(8);
-  return { file: await Deno.open(`${folder}/${name}`, { write: true, createNew: true }), name, offset: 0 };
+/**
+ * Opens a part file for the target `base`. Without options it is for this transfer only; but where no other is writing,
+ * it has the target's own name for it, so that what a killed process left is used up by the next transfer.
+ */
+export function openPart(folder: string, base: string, options: PartOptions | undefined): PartFile {
+  if (options) return findPart(folder, base, options);
+  try {
+    return findPart(folder, base, { owner: "", continue: false });
+  } catch (error) {
+    if (!isError(error, "LOCKED")) throw error;
+    const name = PART_PREFIX + randomHex(8);
+    return { file: Deno.openSync(`${folder}/${name}`, { write: true, createNew: true }), name, offset: 0 };
+  }
 }
 
 /**
  * Opens the part file of this owner for the target `base`, as it was left or new. The lock goes with the process, so
- * that a killed one blocks nobody.
+ * that a killed one blocks nobody. These calls touch no data; done in the background each would cost more.
  *
  * @throws {FshError} LOCKED while another transfer writes it
  */
-export async function findPart(folder: string, base: string, options: PartOptions): Promise<PartFile> {
+function findPart(folder: string, base: string, options: PartOptions): PartFile {
   const id = createHash("sha256").update(`${options.owner}\0${base}`).digest("hex").slice(0, 32);
   const name = PART_PREFIX + id;
   const path = `${folder}/${name}`;
   for (;;) {
-    const file = await openOrCreate(path);
+    const file = openOrCreate(path);
     try {
-      if (!await file.tryLock(true)) throw new FshError("LOCKED", { detail: "try again when it has ended" });
-      if (await isStill(path, file)) {
-        const offset = options.continue ? await file.seek(0, Deno.SeekMode.End) : 0;
-        if (!options.continue) await file.truncate(0);
+      if (!file.tryLockSync(true)) throw new FshError("LOCKED", { detail: "try again when it has ended" });
+      if (isStill(path, file)) {
+        const offset = options.continue ? file.seekSync(0, Deno.SeekMode.End) : 0;
+        if (!options.continue) file.truncateSync(0);
         return { file, name, offset };
       }
     } catch (error) {
@@ -47,19 +56,19 @@ export async function findPart(folder: string, base: string, options: PartOption
   }
 }
 
-async function openOrCreate(path: string): Promise<Deno.FsFile> {
+function openOrCreate(path: string): Deno.FsFile {
   try {
-    return await Deno.open(path, { read: true, write: true, createNew: true });
+    return Deno.openSync(path, { read: true, write: true, createNew: true });
   } catch (error) {
     if (osCode(error) !== "EEXIST" && !(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
-  if (!(await Deno.lstat(path)).isFile) throw new FshError("NOT_REGULAR");
-  return await Deno.open(path, { read: true, write: true });
+  if (!Deno.lstatSync(path).isFile) throw new FshError("NOT_REGULAR");
+  return Deno.openSync(path, { read: true, write: true });
 }
 
-async function isStill(path: string, file: Deno.FsFile): Promise<boolean> {
+function isStill(path: string, file: Deno.FsFile): boolean {
   try {
-    const [there, here] = [await Deno.lstat(path), await file.stat()];
+    const [there, here] = [Deno.lstatSync(path), file.statSync()];
     return there.isFile && there.ino === here.ino && there.dev === here.dev;
   } catch {
     return false;
