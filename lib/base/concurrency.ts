@@ -1,23 +1,39 @@
+export interface Bounds<T> {
+  /** Items under way at once. */
+  readonly count: number;
+  /** Weight under way at once; a heavier item goes alone. */
+  readonly weight: number;
+  readonly weigh: (item: T) => number;
+}
+
 /**
- * Calls `work` for each item, at most `limit` at once, and takes the next item only when there is room. The first
- * failure stops taking more; it is thrown once those under way have ended.
+ * Calls `work` for each item within the bounds, and takes the next item only when there is room. The first failure stops
+ * taking more; it is thrown once those under way have ended.
  */
 export async function forEachBounded<T>(
   items: AsyncIterable<T> | Iterable<T>,
-  limit: number,
+  bounds: Bounds<T>,
   work: (item: T) => Promise<void>,
 ): Promise<void> {
   const running = new Set<Promise<void>>();
+  let weight = 0;
   let failure: { error: unknown } | null = null;
   try {
     for await (const item of items) {
+      const own = bounds.weigh(item);
+      while (running.size > 0 && weight + own > bounds.weight) await Promise.race(running);
+      if (failure) break;
+      weight += own;
       const task: Promise<void> = work(item)
         .catch((error) => {
           failure ??= { error };
         })
-        .finally(() => running.delete(task));
+        .finally(() => {
+          weight -= own;
+          running.delete(task);
+        });
       running.add(task);
-      if (running.size >= limit) await Promise.race(running);
+      if (running.size >= bounds.count) await Promise.race(running);
       if (failure) break;
     }
   } finally {

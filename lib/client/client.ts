@@ -20,7 +20,7 @@ import type { DigestAlgorithm } from "../base/digest.ts";
 /** Bytes of a stream that may be under way to this side: four DATA frames. */
 export const DEFAULT_WINDOW = 4 * 1024 * 1024;
 
-export const DEFAULT_LIMITS: SessionLimits = { window: DEFAULT_WINDOW, maxStreams: 64, heartbeat: 30_000, misses: 3 };
+export const DEFAULT_LIMITS: SessionLimits = { window: DEFAULT_WINDOW, maxStreams: 512, heartbeat: 30_000, misses: 3 };
 
 /** Milliseconds; 0 switches a deadline off. */
 export const DEFAULT_TIMEOUTS = {

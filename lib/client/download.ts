@@ -10,7 +10,14 @@ import { osError } from "../storage/os_error.ts";
 import type { FileWriter, Storage } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Client } from "./client.ts";
-import { FILES_AT_ONCE, oneOfSeveral, sameFile, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
+import {
+  BYTES_AT_ONCE,
+  FILES_AT_ONCE,
+  oneOfSeveral,
+  sameFile,
+  type TransferOptions,
+  WORTH_RESUMING,
+} from "./transfer.ts";
 
 /** A place on this side: a storage and a path in it. */
 export interface LocalPlace {
@@ -148,7 +155,8 @@ export async function downloadTree(
   const { storage } = place;
   const base = remote.endsWith("/") ? remote : `${remote}/`;
   if (place.path !== ROOT) await makeFolders(storage, place.path);
-  await forEachBounded(entriesBelow(client, remote, options), FILES_AT_ONCE, async (entry) => {
+  const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: (entry: Entry) => entry.size };
+  await forEachBounded(entriesBelow(client, remote, options), bounds, async (entry) => {
     if (signal?.aborted) throw signal.reason;
     await oneOfSeveral(base + entry.name, events, async () => {
       const path = childPath(place.path, entry.name);

@@ -36,8 +36,10 @@ export interface TransferOptions {
 /** From this many bytes on, what an interrupted transfer leaves is kept for going on. */
 export const WORTH_RESUMING = 1024 * 1024;
 
-/** Files of a tree that are under way at once. */
-export const FILES_AT_ONCE = 8;
+/** Files of a tree that are under way at once: many small ones, so that none waits a round trip for another. */
+export const FILES_AT_ONCE = 256;
+/** Bytes of files that are under way at once; more large files would only take turns. */
+export const BYTES_AT_ONCE = 32 * 1024 * 1024;
 
 /** One file's failure goes to the events, so that the others go on; a lost connection or Ctrl-C ends them all. */
 export async function oneOfSeveral(path: string, events: TransferEvents, work: () => Promise<void>): Promise<void> {

@@ -7,7 +7,14 @@ import type { SafePath } from "../base/virtual_path.ts";
 import { walk, type Walked } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
 import type { LocalPlace } from "./download.ts";
-import { FILES_AT_ONCE, oneOfSeveral, sameFile, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
+import {
+  BYTES_AT_ONCE,
+  FILES_AT_ONCE,
+  oneOfSeveral,
+  sameFile,
+  type TransferOptions,
+  WORTH_RESUMING,
+} from "./transfer.ts";
 
 export interface UploadOptions extends TransferOptions {
   /** Make missing folders on the server. */
@@ -97,7 +104,8 @@ export async function uploadTree(
   const { events, signal } = options;
   const { storage } = place;
   await client.mkdir(remote, { parents: true });
-  await forEachBounded(objectsBelow(place, options), FILES_AT_ONCE, async ({ info, path }) => {
+  const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: ({ info }: Walked) => info.size };
+  await forEachBounded(objectsBelow(place, options), bounds, async ({ info, path }) => {
     if (signal?.aborted) throw signal.reason;
     const target = childOf(remote, place.path, path);
     await oneOfSeveral(target, events, async () => {

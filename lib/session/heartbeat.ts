@@ -25,6 +25,8 @@ export class Heartbeat {
   #stopped = false;
   /** Milliseconds of the last round trip; null before the first. */
   roundTrip: number | null = null;
+  /** Milliseconds of the shortest one so far; null before the first. */
+  shortest: number | null = null;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
@@ -54,6 +56,7 @@ export class Heartbeat {
     if (!asked) return;
     this.#waiting.delete(nonce);
     this.roundTrip = this.#options.clock.now() - asked.sent;
+    this.shortest = Math.min(this.shortest ?? Infinity, this.roundTrip);
     asked.resolve(this.roundTrip);
   }
 

@@ -441,6 +441,8 @@ export class Session implements RequestOpener {
       },
     });
     this.#watch();
+    // The first measure, before data stands in its way.
+    this.#heartbeat.probe();
     this.#ready.resolve();
   }
 
@@ -568,6 +570,7 @@ export class Session implements RequestOpener {
 
   #streamHost(): StreamHost {
     const chunkSize = () => this.#chunk;
+    const roundTrip = () => this.#heartbeat?.shortest ?? null;
     return {
       transmit: (stream, name, bytes) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length);
@@ -585,6 +588,9 @@ export class Session implements RequestOpener {
       now: () => this.#clock.now(),
       get chunkSize() {
         return chunkSize();
+      },
+      get roundTrip() {
+        return roundTrip();
       },
     };
   }

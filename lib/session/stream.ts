@@ -6,6 +6,8 @@ import { encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
 import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
 import type { CommandStream, Sink } from "./command.ts";
 
+/** A stream's window grows no further than this, in bytes. */
+const MAX_RECEIVE_WINDOW = 64 * 1024 * 1024;
 /** Unmetered frames that a peer may send ahead of the command that takes them. */
 const MAX_WAITING = 16;
 /** Small chunks that have to wait are put together up to this many bytes, so that tiny frames cost no more than others. */
@@ -25,6 +27,8 @@ export interface StreamHost {
   breach(error: FshError): void;
   now(): number;
   readonly chunkSize: number;
+  /** Milliseconds of the shortest round trip so far; null before the first. */
+  readonly roundTrip: number | null;
 }
 
 export interface StreamOptions {
@@ -77,7 +81,9 @@ export class Stream implements CommandStream {
   #credit: number;
   #creditWaiter: { bytes: number; resolve: () => void; reject: (error: Error) => void } | null = null;
   #allowance: number;
+  #window: number;
   #consumed = 0;
+  #granted: number;
 
   readonly #arrived: (Arrived | Chunk)[] = [];
   #unmetered = 0;
@@ -104,6 +110,8 @@ export class Stream implements CommandStream {
     this.#options = options;
     this.#credit = options.sendWindow;
     this.#allowance = options.receiveWindow;
+    this.#window = options.receiveWindow;
+    this.#granted = host.now();
     this.#remoteFin = options.remoteFin ?? false;
     this.#known = options.waitsForPeer;
   }
@@ -336,13 +344,29 @@ export class Stream implements CommandStream {
     taker?.reject(toFshError(error));
   }
 
-  /** Lets the peer send as much as was consumed, not for every little bit. */
+  /** Lets the peer send as much as was consumed, not for every little bit; more, where the link holds more. */
   #grant(bytes: number): void {
     this.#consumed += bytes;
-    if (this.#consumed < this.#options.receiveWindow / 2 || this.#remoteFin || this.#over) return;
-    this.#allowance += this.#consumed;
-    this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit: this.#consumed }));
+    if (this.#consumed < this.#window / 2 || this.#remoteFin || this.#over) return;
+    const credit = this.#consumed + this.#widen();
+    this.#allowance += credit;
+    this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit }));
     this.#consumed = 0;
+  }
+
+  /**
+   * The window must hold what is under way: bandwidth × round trip. At the rate of the last half window, twice that; so a
+   * reader that keeps up is soon limited by the link alone, and one that is slow gets no more to hold.
+   */
+  #widen(): number {
+    const now = this.#host.now();
+    const elapsed = Math.max(now - this.#granted, 0.01);
+    this.#granted = now;
+    const wanted = 2 * (this.#consumed / elapsed) * (this.#host.roundTrip ?? 0);
+    const wider = Math.max(this.#window, Math.min(wanted, this.#window * 2, MAX_RECEIVE_WINDOW));
+    const more = Math.floor(wider) - this.#window;
+    this.#window += more;
+    return more;
   }
 
   get #over(): boolean {

@@ -1,9 +1,19 @@
 import { FshError, isError } from "../base/errors.ts";
-import { baseName, childPath, isWithin, oddName, PART_PREFIX, ROOT, type SafePath } from "../base/virtual_path.ts";
+import {
+  baseName,
+  childPath,
+  isWithin,
+  oddName,
+  parentPath,
+  PART_PREFIX,
+  ROOT,
+  type SafePath,
+} from "../base/virtual_path.ts";
 import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openPart } from "./part_file.ts";
+import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
   FileReader,
@@ -36,6 +46,7 @@ export class LocalStorage implements Storage {
   readonly #jail: Jail;
   readonly #durability: Durability;
   readonly #prefix: string;
+  readonly #flushes = new SharedFlush();
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
 
@@ -137,7 +148,9 @@ export class LocalStorage implements Storage {
           part: `${folder}/${name}`,
           target,
           path: this.#named(path),
-          durability: this.#durability,
+          flushFolder: this.#durability === "file"
+            ? () => this.#flushes.request(parentPath(path), () => flushFolder(folder))
+            : null,
           ended: () => this.#parts.delete(name),
           move: (from, to) => options.noReplace ? this.#jail.renameNoReplace(from, to) : Deno.rename(from, to),
         });
@@ -260,6 +273,13 @@ function isGivenUp(part: Deno.FileInfo): boolean {
   // The time of the last change can't be set, as that of the last modification is shortly before the end.
   const touched = (part.ctime ?? part.mtime)?.getTime() ?? Date.now();
   return Date.now() - touched > PART_LIFETIME;
+}
+
+/** Makes renames durable (fsync(2): a new directory entry needs the folder flushed, too). */
+async function flushFolder(path: string): Promise<void> {
+  if (Deno.build.os === "windows") return;
+  using folder = await Deno.open(path);
+  await folder.sync();
 }
 
 function refuseAllButFiles(info: Deno.FileInfo): void {

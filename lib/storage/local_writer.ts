@@ -1,4 +1,3 @@
-import { dirname } from "@std/path";
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
@@ -23,7 +22,8 @@ export interface LocalWriterOptions {
   readonly target: Held;
   /** For error messages. */
   readonly path: string;
-  readonly durability: Durability;
+  /** Makes a rename in the target's folder durable; null: that is left to the system. */
+  readonly flushFolder: (() => Promise<void>) | null;
   /** How the part becomes the target. */
   readonly move: (from: string, to: string) => Promise<void>;
   /** Called once, when the part file is no more. */
@@ -103,15 +103,15 @@ export class LocalWriter implements FileWriter {
   }
 
   async commit(attributes: FileAttributes = {}): Promise<void> {
-    const { part, target, path, durability, move } = this.#options;
+    const { part, target, path, flushFolder, move } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
       if (modified !== null) await this.#file.utime(new Date(), new Date(modified));
       if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
-      if (durability === "file") await this.#file.sync();
+      if (flushFolder) await this.#file.sync();
       this.#close();
       await move(part, target.path);
-      if (durability === "file") await syncFolder(dirname(target.path));
+      await flushFolder?.();
       this.#letGo();
     } catch (error) {
       throw osError(error, path);
@@ -139,11 +139,4 @@ export class LocalWriter implements FileWriter {
     this.#open = false;
     this.#file.close();
   }
-}
-
-/** Makes a rename durable (fsync(2): a new directory entry needs the folder flushed, too). */
-async function syncFolder(path: string): Promise<void> {
-  if (Deno.build.os === "windows") return;
-  using folder = await Deno.open(path);
-  await folder.sync();
 }

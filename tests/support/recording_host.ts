@@ -10,7 +10,7 @@ export class RecordingHost implements StreamHost {
   readonly breaches: FshError[] = [];
   readonly ended: number[] = [];
   chunkSize = 1024 * 1024;
-  grantInterval = Infinity;
+  roundTrip: number | null = null;
   time = 0;
   /** While held, frames stay in the queue: their sends do not resolve. */
   held = false;

@@ -3,11 +3,16 @@ import { forEachBounded } from "../../../lib/base/concurrency.ts";
 import { FshError } from "../../../lib/base/errors.ts";
 import { assertFails } from "../../support/named_errors.ts";
 
+/** A bound on the number alone. */
+function atMost(count: number) {
+  return { count, weight: Infinity, weigh: () => 1 };
+}
+
 Deno.test("forEachBounded visits everything, never more than the limit at once", async () => {
   let running = 0;
   let most = 0;
   const seen: number[] = [];
-  await forEachBounded([1, 2, 3, 4, 5, 6, 7], 3, async (item) => {
+  await forEachBounded([1, 2, 3, 4, 5, 6, 7], atMost(3), async (item) => {
     most = Math.max(most, ++running);
     await turn();
     seen.push(item);
@@ -26,7 +31,7 @@ Deno.test("forEachBounded takes an item only when there is room", async () => {
       yield i;
     }
   }
-  const all = forEachBounded(items(), 2, () => new Promise<void>((resolve) => release.push(resolve)));
+  const all = forEachBounded(items(), atMost(2), () => new Promise<void>((resolve) => release.push(resolve)));
   await turn();
   assertEquals(taken, 2);
   release.shift()?.();
@@ -44,7 +49,7 @@ Deno.test("forEachBounded stops at the first failure and waits for those under w
   let ended = 0;
   await assertFails(
     () =>
-      forEachBounded([1, 2, 3, 4, 5, 6], 2, async (item) => {
+      forEachBounded([1, 2, 3, 4, 5, 6], atMost(2), async (item) => {
         begun.push(item);
         if (item === 1) throw new FshError("NO_SPACE");
         await turn();
@@ -59,3 +64,19 @@ Deno.test("forEachBounded stops at the first failure and waits for those under w
 function turn(): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, 0));
 }
+
+Deno.test("forEachBounded holds the weight under way within its bound, and lets a heavier item go alone", async () => {
+  let weight = 0;
+  let most = 0;
+  let alone = true;
+  const bounds = { count: 100, weight: 10, weigh: (item: number) => item };
+  await forEachBounded([4, 4, 4, 25, 4, 1, 1, 9, 2], bounds, async (item) => {
+    weight += item;
+    if (item === 25) alone = weight === 25;
+    else most = Math.max(most, weight);
+    await turn();
+    await turn();
+    weight -= item;
+  });
+  assertEquals([most <= 10, alone], [true, true]);
+});

@@ -7,6 +7,7 @@ import { RecordingHost } from "../../support/recording_host.ts";
 import { FshError } from "../../../lib/base/errors.ts";
 
 const WINDOW = 64 * 1024;
+const MIB = 1024 * 1024;
 
 function stream(host: RecordingHost, options: { server?: boolean; remoteFin?: boolean } = {}): Stream {
   return new Stream(host, {
@@ -167,4 +168,27 @@ Deno.test("a sender that waits for credit hears of the end", async () => {
   one.receiveError(new FshError("NO_SPACE"));
   await assertFails(() => blocked, "NO_SPACE");
   assertEquals([one.signal.aborted, host.ended], [true, [1]]);
+});
+
+/** Has a stream consume 64 MiB at a pace, and answers how much it granted for that. */
+function consume(pace: { roundTrip: number; msPerMiB: number }): number {
+  const host = new RecordingHost();
+  host.roundTrip = pace.roundTrip;
+  const one = new Stream(host, { id: 1, sendWindow: WINDOW, receiveWindow: 4 * MIB, waitsForPeer: true });
+  one.drain(() => {}).catch(() => {});
+  for (let i = 0; i < 64; i++) {
+    host.time += pace.msPerMiB;
+    one.receiveData(new Uint8Array(MIB), 0);
+  }
+  let granted = 0;
+  for (const message of host.urged) if (message.name === "WINDOW") granted += message.fields.credit;
+  one.sever(new FshError("CANCELLED"));
+  return granted;
+}
+
+Deno.test("a window grows to hold what a far link holds, and not for a slow reader or a near peer", () => {
+  // 1 MiB per ms × 40 ms, twice: 80 MiB, so the limit of 64 MiB, 60 more than at the start; the last 2 are still out.
+  assertEquals(consume({ roundTrip: 40, msPerMiB: 1 }), (62 + 60) * MIB);
+  assertEquals(consume({ roundTrip: 40, msPerMiB: 1000 }), 64 * MIB);
+  assertEquals(consume({ roundTrip: 0.1, msPerMiB: 1 }), 64 * MIB);
 });
