@@ -51,6 +51,13 @@ declare module "@std/path" {
   export function basename(path: string): string;
   export function dirname(path: string): string;
   export function fromFileUrl(url: string | URL): string;
+  export interface GlobOptions {
+    readonly os?: "linux" | "windows";
+    readonly globstar?: boolean;
+    readonly extended?: boolean;
+  }
+  export function globToRegExp(glob: string, options?: GlobOptions): RegExp;
+  export function isGlob(text: string): boolean;
   export function isAbsolute(path: string): boolean;
   export function join(...paths: string[]): string;
   export function relative(from: string, to: string): string;

@@ -8,6 +8,8 @@ export interface OptionRow {
   /** What its value is called in the help; without it the option is a switch. */
   readonly value?: string;
   readonly default?: string;
+  /** May be given several times. */
+  readonly repeat?: true;
   readonly help: string;
 }
 
@@ -36,11 +38,20 @@ export class Args {
   readonly operands: readonly string[];
   readonly #values: ReadonlyMap<string, string>;
   readonly #switches: ReadonlySet<string>;
+  readonly #lists: ReadonlyMap<string, readonly string[]>;
 
-  constructor(operands: readonly string[], values: ReadonlyMap<string, string>, switches: ReadonlySet<string>) {
+  constructor(
+    operands: readonly string[],
+    given: {
+      values: ReadonlyMap<string, string>;
+      switches: ReadonlySet<string>;
+      lists: ReadonlyMap<string, readonly string[]>;
+    },
+  ) {
     this.operands = operands;
-    this.#values = values;
-    this.#switches = switches;
+    this.#values = given.values;
+    this.#switches = given.switches;
+    this.#lists = given.lists;
   }
 
   /** The value as given, or the table's default. */
@@ -48,6 +59,11 @@ export class Args {
     const value = this.#values.get(name);
     if (value === undefined) throw new FshError("INTERNAL", { detail: `option ${name} has neither value nor default` });
     return value;
+  }
+
+  /** Every value of an option that may be given several times, in order. */
+  values(name: string): readonly string[] {
+    return this.#lists.get(name) ?? [];
   }
 
   has(name: string): boolean {
@@ -60,10 +76,12 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
   const usage = (detail: string) =>
     new FshError("USAGE", { subject: `fsh ${command.name}`, detail: `${detail}; see: fsh help ${command.name}` });
   const valued = command.options.filter((option) => option.value !== undefined);
+  const repeated = valued.filter((option) => option.repeat);
   const switches = command.options.filter((option) => option.value === undefined);
   const parsed = parseArgs(argv, {
     string: ["_", ...valued.map((option) => option.name)],
     boolean: switches.map((option) => option.name),
+    collect: repeated.map((option) => option.name),
     alias: Object.fromEntries(command.options.flatMap(({ name, short }) => short ? [[name, short]] : [])),
     unknown(argument, key) {
       if (key !== undefined) throw usage(`unknown option ${argument}`);
@@ -72,7 +90,15 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
   });
 
   const values = new Map<string, string>();
-  for (const { name, default: fallback } of valued) {
+  const lists = new Map<string, readonly string[]>();
+  for (const { name } of repeated) {
+    const given = parsed[name];
+    const list = Array.isArray(given) ? given.map(String) : [];
+    if (list.includes("")) throw usage(`--${name} needs a value`);
+    lists.set(name, list);
+  }
+  for (const { name, default: fallback, repeat } of valued) {
+    if (repeat) continue;
     const value = parsed[name];
     if (value === "" || (value !== undefined && typeof value !== "string")) throw usage(`--${name} needs a value`);
     if (typeof value === "string") values.set(name, value);
@@ -82,5 +108,6 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
   const { min, max } = command.operands;
   if (operands.length < min) throw usage("something is missing");
   if (operands.length > max) throw usage(`${operands[max]} is one argument too many`);
-  return new Args(operands, values, new Set(switches.map((option) => option.name).filter((name) => parsed[name])));
+  const on = new Set(switches.map((option) => option.name).filter((name) => parsed[name]));
+  return new Args(operands, { values, switches: on, lists });
 }

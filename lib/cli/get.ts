@@ -13,10 +13,12 @@ import {
   outputError,
   type SinkState,
 } from "../client/download.ts";
+import { expandPattern, hasPattern } from "../client/selection.ts";
 import { oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
 import type { Sink } from "../session/command.ts";
 import { LocalStorage } from "../storage/local.ts";
+import { MemoryStorage } from "../storage/memory.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, serverKey } from "./connection.ts";
@@ -40,6 +42,8 @@ only once all of it is there and its digest agrees with the server's.
   fsh get fsh://host/report.pdf
   fsh get fsh://host/a fsh://host/b downloads/
   fsh get -r fsh://host/projects .
+  fsh get 'fsh://host/logs/*.gz' logs/
+  fsh get -r --exclude .git --exclude '*.tmp' fsh://host/src .
   fsh get fsh://host/backup.tar - | tar x
   FSH_URL=fsh://host fsh get /report.pdf .
 
@@ -60,25 +64,30 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
 
   async run(args, environment) {
     const { sources, destination } = splitOperands(args.operands);
-    refuseSameNames(sources.map((url) => lastName(url.path)));
     const progress = new Progress("got", args);
     const options = transferOptions(args, environment, progress);
-    const several = sources.length > 1;
+    let several = sources.length > 1;
     try {
       for (const group of Object.values(Object.groupBy(sources, serverKey))) {
-        const waiting = (group ?? []).map((url) => ({ url, state: newSinkState(options.algorithm ?? "crc32") }));
-        const [first] = waiting;
+        const [first] = group ?? [];
         if (!first) continue;
+        let waiting: { path: string; state: SinkState }[] | null = null;
         const work = async (client: Client, again: boolean) => {
+          if (waiting === null) {
+            const paths = await expandAll(client, group ?? []);
+            several ||= paths.length > 1 || paths[0] !== first.path;
+            waiting = paths.map((path) => ({ path, state: newSinkState(options.algorithm ?? "crc32") }));
+            refuseSameNames(paths.map(lastName));
+          }
           const goOn = again ? { ...options, continue: true, update: true } : options;
           for (let next; (next = waiting[0]); waiting.shift()) {
-            const { url, state } = next;
-            const job = () => getOne(client, url, { destination, several, state }, args, goOn);
-            if (several) await oneOfSeveral(url.path, progress, job);
+            const { path, state } = next;
+            const job = () => getOne(client, path, { destination, several, state }, args, goOn);
+            if (several) await oneOfSeveral(path, progress, job);
             else await job();
           }
         };
-        await withRetries(first.url, args, environment, { progress, work });
+        await withRetries(first, args, environment, { progress, work });
       }
     } catch (error) {
       if (destination !== "-") hintAtResume(error, args, "get");
@@ -95,44 +104,73 @@ function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destin
   return { sources, destination: hasDestination ? last : "." };
 }
 
+/** The paths that the URLs mean; a path with patterns means what matches, unless something has that very name. */
+async function expandAll(client: Client, urls: readonly FshUrl[]): Promise<string[]> {
+  const paths: string[] = [];
+  for (const { path } of urls) {
+    if (!hasPattern(path) || await exists(client, path)) {
+      paths.push(path);
+      continue;
+    }
+    const found = await expandPattern(client, path);
+    if (found.length === 0) throw new FshError("NOT_FOUND", { subject: path, detail: "nothing matches" });
+    paths.push(...found);
+  }
+  return paths;
+}
+
+async function exists(client: Client, path: string): Promise<boolean> {
+  try {
+    await client.stat(path);
+    return true;
+  } catch (error) {
+    if (isError(error, "NOT_FOUND", "NOT_DIRECTORY")) return false;
+    throw error;
+  }
+}
+
 async function getOne(
   client: Client,
-  url: FshUrl,
+  remote: string,
   target: { destination: string; several: boolean; state: SinkState },
   args: Args,
   options: TransferOptions,
 ): Promise<void> {
   const { destination, several, state } = target;
-  const name = lastName(url.path);
-  if (destination === "-") return await downloadTo(client, url.path, { sink: standardOutput(), state }, options);
+  const name = lastName(remote);
+  if (destination === "-") return await downloadTo(client, remote, { sink: standardOutput(), state }, options);
 
   const recursive = args.has("recursive");
-  const isTree = recursive && (await client.stat(url.path)).type === "directory";
+  const isTree = recursive && (await client.stat(remote)).type === "directory";
   const what = await kindOf(destination);
   if (what === "device" && !isTree) {
     using file = await Deno.open(destination, { write: true });
-    return await downloadTo(client, url.path, { sink: fileSink(file, destination), state }, options);
+    return await downloadTo(client, remote, { sink: fileSink(file, destination), state }, options);
   }
   // A folder that an interrupted get of this tree has made is the copy, not a place for another one.
   const isOurCopy = async () => isTree && options.continue === true && await kindOf(`${destination}/${name}`) === null;
   const into = destination.endsWith("/") || several || (what === "directory" && !await isOurCopy());
   if (!isTree && name === "") {
-    throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
+    throw new FshError("IS_DIRECTORY", { subject: remote, detail: "use -r to get a folder" });
   }
 
-  const made = into && what === null;
+  // A rehearsal into a folder that is not there must not make it.
+  const nowhere = options.dryRun === true && what === null;
+  const made = into && what === null && !nowhere;
   if (made) await makeLocalFolder(destination);
   // A symbolic link that the user named is written through, as cp does.
   const copy = what === "file" ? await Deno.realPath(destination) : destination;
-  const place = await openPlace(copy, into ? name : null, isTree, args);
+  const place = nowhere
+    ? { storage: new MemoryStorage(), path: isTree ? ROOT : childPath(ROOT, name) }
+    : await openPlace(copy, into ? name : null, isTree, args);
   try {
-    if (isTree) await downloadTree(client, url.path, place, options);
-    else await downloadFile(client, url.path, place, options);
+    if (isTree) await downloadTree(client, remote, place, options);
+    else await downloadFile(client, remote, place, options);
   } catch (error) {
     // Gone only if nothing is in it.
     if (made) await Deno.remove(destination).catch(() => {});
     if (!recursive && isError(error, "IS_DIRECTORY") && error.remote) {
-      throw new FshError("IS_DIRECTORY", { subject: url.path, detail: "use -r to get a folder" });
+      throw new FshError("IS_DIRECTORY", { subject: remote, detail: "use -r to get a folder" });
     }
     throw error;
   } finally {

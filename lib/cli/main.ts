@@ -12,6 +12,7 @@ import { putCommand } from "./put.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
+import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
 /** Every subcommand, in the order of `fsh help`. */
@@ -22,6 +23,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   putCommand,
   statCommand,
   hashCommand,
+  verifyCommand,
   mkdirCommand,
   rmCommand,
   mvCommand,

@@ -2,7 +2,7 @@ import { printable } from "../base/bytes.ts";
 import type { FshError } from "../base/errors.ts";
 import type { TransferEvents } from "../client/transfer.ts";
 import type { Args, OptionRow } from "./args.ts";
-import { complain, note, writeRaw } from "./output.ts";
+import { complain, displayName, note, print, writeRaw } from "./output.ts";
 import { formatBytes, formatClock, formatSeconds, parseChoice } from "./values.ts";
 
 export const PROGRESS_OPTIONS: readonly OptionRow[] = [
@@ -60,6 +60,12 @@ export class Progress implements TransferEvents {
 
   done(): void {
     this.#files++;
+  }
+
+  planned(path: string, size: number): void {
+    this.#files++;
+    this.#moved += size;
+    print(`${formatBytes(size).padStart(10)}  ${displayName(path)}`);
   }
 
   unchanged(): void {

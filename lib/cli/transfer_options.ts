@@ -5,6 +5,7 @@ import type { TransferOptions } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
 import type { FshUrl } from "../client/url.ts";
+import { Selection } from "../client/selection.ts";
 import { withClient } from "./connection.ts";
 import { note } from "./output.ts";
 import { parseChoice, parseWhole } from "./values.ts";
@@ -13,6 +14,9 @@ import { parseChoice, parseWhole } from "./values.ts";
 export const TRANSFER_OPTIONS: readonly OptionRow[] = [
   { name: "resume", help: "go on where an interrupted transfer stopped; pass over files that are complete" },
   { name: "update", short: "u", help: "pass over files whose size and time agree" },
+  { name: "exclude", value: "GLOB", repeat: true, help: "of a tree, leave out what matches; may be repeated" },
+  { name: "include", value: "GLOB", repeat: true, help: "of a tree, take only files that match; may be repeated" },
+  { name: "dry-run", help: "print what would be moved, and change nothing" },
   { name: "retries", value: "N", default: "5", help: "times a lost connection is tried again without moving a byte" },
   { name: "no-replace", short: "n", help: "refuse rather than replace a file" },
   { name: "preserve", short: "p", help: "keep permission bits (times are kept anyway)" },
@@ -33,6 +37,8 @@ export function transferOptions(args: Args, environment: Environment, progress: 
     preserve: args.has("preserve"),
     continue: args.has("resume"),
     update: args.has("update") || args.has("resume"),
+    selection: new Selection({ include: args.values("include"), exclude: args.values("exclude") }),
+    dryRun: args.has("dry-run"),
   };
 }
 
@@ -99,7 +105,12 @@ export function hintAtResume(thrown: unknown, args: Args, command: string): void
 /** Sums up and answers the exit status: 0, what the only failure says, or 7 for some of several. */
 export function finishTransfer(progress: Progress, operands: number, args: Args): number {
   const algorithm = args.value("checksum");
-  progress.finish(algorithm === "none" ? "nothing compared" : `${algorithm} agrees`);
+  const check = args.has("dry-run")
+    ? "nothing was moved"
+    : algorithm === "none"
+    ? "nothing compared"
+    : `${algorithm} agrees`;
+  progress.finish(check);
   const [first] = progress.failures;
   if (!first) return 0;
   const allFailedAlike = progress.files === 0 && progress.failures.length === operands &&

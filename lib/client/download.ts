@@ -35,6 +35,7 @@ export async function downloadFile(
   const { events, signal, noReplace = false, preserve = false } = options;
   const algorithm = comparable(options);
   if (options.update && await isThere(client, remote, place)) return events.unchanged(remote);
+  if (options.dryRun) return events.planned(remote, (await client.stat(remote)).size);
   // Not the server's address, which may change: what is left is compared before it counts.
   const owner = JSON.stringify(["get", remote]);
   let writer: FileWriter | null = null;
@@ -151,21 +152,39 @@ export async function downloadTree(
   place: LocalPlace,
   options: TransferOptions,
 ): Promise<void> {
-  const { events, signal } = options;
+  const { events, signal, selection, dryRun = false } = options;
   const { storage } = place;
   const base = remote.endsWith("/") ? remote : `${remote}/`;
-  if (place.path !== ROOT) await makeFolders(storage, place.path);
+  if (place.path !== ROOT && !dryRun) await makeFolders(storage, place.path);
+  const folders = new FolderMaker(storage);
   const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: (entry: Entry) => entry.size };
   await forEachBounded(entriesBelow(client, remote, options), bounds, async (entry) => {
     if (signal?.aborted) throw signal.reason;
+    const isFolder = entry.type === "directory";
+    if (selection && !selection.takes(entry.name, isFolder)) return;
     await oneOfSeveral(base + entry.name, events, async () => {
       const path = childPath(place.path, entry.name);
-      if (entry.type === "directory") return await makeFolders(storage, path);
+      if (isFolder) return dryRun || selection?.onlyFiles ? undefined : await makeFolders(storage, path);
       if (entry.type !== "file") return events.skipped(base + entry.name, describe(entry));
-      await makeFolders(storage, parentPath(path));
+      if (!dryRun) await folders.make(parentPath(path));
       await downloadFile(client, base + entry.name, { storage, path }, options);
     });
   });
+}
+
+/** Makes each folder once, however many files go into it. */
+class FolderMaker {
+  readonly #storage: Storage;
+  #last: { path: SafePath; made: Promise<void> } | null = null;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  make(path: SafePath): Promise<void> {
+    if (this.#last?.path !== path) this.#last = { path, made: makeFolders(this.#storage, path) };
+    return this.#last.made;
+  }
 }
 
 async function* entriesBelow(client: Client, remote: string, options: TransferOptions): AsyncGenerator<Entry> {

@@ -1,4 +1,5 @@
 import type { DigestAlgorithm } from "../base/digest.ts";
+import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 
 /** What a transfer tells while it runs. */
@@ -11,6 +12,8 @@ export interface TransferEvents {
   resumed(path: string, offset: number, agrees: boolean): void;
   /** A file is in place. */
   done(path: string): void;
+  /** Would be moved, if this were not a rehearsal. */
+  planned(path: string, size: number): void;
   /** Was there already as it should be. */
   unchanged(path: string): void;
   /** Left out, and why: a symbolic link, a special file. */
@@ -31,6 +34,10 @@ export interface TransferOptions {
   readonly continue?: boolean;
   /** Pass over files whose size and modification time agree already. */
   readonly update?: boolean;
+  /** Of a tree, only this. */
+  readonly selection?: Selection;
+  /** Say what would be done, and change nothing. */
+  readonly dryRun?: boolean;
 }
 
 /** From this many bytes on, what an interrupted transfer leaves is kept for going on. */

@@ -3,10 +3,10 @@ import { toHex } from "../base/bytes.ts";
 import { isError } from "../base/errors.ts";
 import type { PutSource } from "../commands/put.ts";
 import type { Stored } from "../storage/storage.ts";
-import type { SafePath } from "../base/virtual_path.ts";
 import { walk, type Walked } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
 import type { LocalPlace } from "./download.ts";
+import { relativeTo } from "./selection.ts";
 import {
   BYTES_AT_ONCE,
   FILES_AT_ONCE,
@@ -32,6 +32,7 @@ export async function uploadFile(
   const { size, modified, mode } = reader.info;
   try {
     if (options.update && await isThere(client, reader.info, remote)) return options.events.unchanged(remote);
+    if (options.dryRun) return options.events.planned(remote, size);
     await uploadFrom(client, reader, remote, {
       ...options,
       size: size || null,
@@ -101,15 +102,18 @@ export async function uploadTree(
   remote: string,
   options: UploadOptions,
 ): Promise<void> {
-  const { events, signal } = options;
+  const { events, signal, selection, dryRun = false } = options;
   const { storage } = place;
-  await client.mkdir(remote, { parents: true });
+  if (!dryRun) await client.mkdir(remote, { parents: true });
   const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: ({ info }: Walked) => info.size };
   await forEachBounded(objectsBelow(place, options), bounds, async ({ info, path }) => {
     if (signal?.aborted) throw signal.reason;
-    const target = childOf(remote, place.path, path);
+    const below = relativeTo(place.path, path);
+    const isFolder = info.type === "directory";
+    if (selection && !selection.takes(below, isFolder)) return;
+    const target = remote.endsWith("/") ? remote + below : `${remote}/${below}`;
     await oneOfSeveral(target, events, async () => {
-      if (info.type === "directory") return await client.mkdir(target, { parents: true });
+      if (isFolder) return dryRun || selection?.onlyFiles ? undefined : await client.mkdir(target, { parents: true });
       if (info.type === "symlink") return events.skipped(path.slice(1), "symbolic link");
       if (info.type === "other") return events.skipped(path.slice(1), "special file");
       await uploadFile(client, { storage, path }, target, { ...options, parents: true });
@@ -122,10 +126,4 @@ async function* objectsBelow(place: LocalPlace, options: TransferOptions): Async
     if (skipped > 0) options.events.skipped(place.path, `${skipped} names that are not Unicode or could not be read`);
     yield* found;
   }
-}
-
-/** Where `path`, somewhere below `from`, goes below `remote`. */
-function childOf(remote: string, from: SafePath, path: SafePath): string {
-  const below = from === "/" ? path.slice(1) : path.slice(from.length + 1);
-  return remote.endsWith("/") ? remote + below : `${remote}/${below}`;
 }
