@@ -7,7 +7,7 @@ import { makeFolders } from "../commands/mkdir.ts";
 import { worthKeeping } from "../commands/put.ts";
 import type { Sink } from "../session/command.ts";
 import { osError } from "../storage/os_error.ts";
-import type { FileWriter, Storage } from "../storage/storage.ts";
+import type { FileWriter, Storage, WriteOptions } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Client } from "./client.ts";
 import {
@@ -53,7 +53,7 @@ export async function downloadFile(
       signal,
       progress: (bytes) => events.moved(bytes),
       open: async (info) => {
-        writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, noReplace);
+        writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, { noReplace, size: info.size });
         events.begin(remote, info.size);
         if (have) events.resumed(remote, writer.offset, info.offset > 0);
         if (info.offset === 0 && writer.offset > 0) await writer.restart();
@@ -77,14 +77,14 @@ function comparable(
 }
 
 /** A part that can be found again, unless another transfer has it. */
-async function openPart(place: LocalPlace, owner: string | null, noReplace: boolean): Promise<FileWriter> {
+async function openPart(place: LocalPlace, owner: string | null, options: WriteOptions): Promise<FileWriter> {
   const { storage, path } = place;
-  if (owner === null) return await storage.openWrite(path, { noReplace });
+  if (owner === null) return await storage.openWrite(path, options);
   try {
-    return await storage.openWrite(path, { noReplace, part: { owner, continue: false } });
+    return await storage.openWrite(path, { ...options, part: { owner, continue: false } });
   } catch (error) {
     if (!isError(error, "LOCKED")) throw error;
-    return await storage.openWrite(path, { noReplace });
+    return await storage.openWrite(path, options);
   }
 }
 

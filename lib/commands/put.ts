@@ -13,8 +13,11 @@ export const putCommand = command({
   writes: true,
   async serve(stream, fields, context) {
     const path = await context.guard.write(fields.path);
-    if (fields.options & OPTION_PARENTS) await makeFolders(context.storage, parentPath(path));
-    const writer = await openWriter(path, fields, context);
+    const writer = await openWriter(path, fields, context).catch(async (error) => {
+      if (!(fields.options & OPTION_PARENTS) || !isError(error, "NOT_FOUND")) throw error;
+      await makeFolders(context.storage, parentPath(path));
+      return await openWriter(path, fields, context);
+    });
     const id = fields.key === "" ? null : putId(path, fields.key, context);
     const done = Promise.withResolvers<void>();
     const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
@@ -39,15 +42,16 @@ function putId(path: SafePath, key: string, context: CommandContext): string {
 async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: CommandContext): Promise<FileWriter> {
   const { storage, user, puts } = context;
   const noReplace = (fields.options & OPTION_NO_REPLACE) !== 0;
-  if (fields.key === "") return await storage.openWrite(path, { noReplace });
+  const expected = { noReplace, ...(fields.size === null ? {} : { size: fields.size }) };
+  if (fields.key === "") return await storage.openWrite(path, expected);
   const goOn = (fields.options & OPTION_CONTINUE) !== 0;
   if (goOn) await puts.get(putId(path, fields.key, context))?.stop();
   const part = { owner: JSON.stringify([user, fields.key]), continue: goOn };
   try {
-    return await storage.openWrite(path, { noReplace, part });
+    return await storage.openWrite(path, { ...expected, part });
   } catch (error) {
     if (goOn || !isError(error, "LOCKED")) throw error;
-    return await storage.openWrite(path, { noReplace });
+    return await storage.openWrite(path, expected);
   }
 }
 

@@ -50,8 +50,9 @@ interface Chunk {
   crc: number;
 }
 
-function newChunk(payload: Uint8Array, crc: number): Chunk {
-  const bytes = payload.length <= MERGE / 4
+/** `merge`: another small one waits before it, so that more are to be expected. */
+function newChunk(payload: Uint8Array, crc: number, merge: boolean): Chunk {
+  const bytes = merge && payload.length <= MERGE / 4
     ? new Uint8Array(MERGE)
     : payload.length <= frameBuffers.size / 2
     ? new Uint8Array(payload.length)
@@ -228,7 +229,7 @@ export class Stream implements CommandStream {
       last.length += payload.length;
       last.crc = combineCrc32(last.crc, crc, payload.length);
     } else {
-      this.#arrived.push(newChunk(payload, crc));
+      this.#arrived.push(newChunk(payload, crc, last !== undefined && "bytes" in last));
     }
     this.#pump();
   }

@@ -17,6 +17,8 @@ export type NameBatch = (string | null)[];
 
 /** Ways from virtual paths to the file system that never lead out of the root. */
 export interface Jail {
+  /** Whether what is held stays the same object, whatever happens to its name. */
+  readonly pins: boolean;
   /** Finds what `path` stands for, following symbolic links only as long as they stay below the root. */
   hold(path: SafePath): Promise<Held>;
   names(held: Held): AsyncIterable<NameBatch>;
@@ -42,6 +44,7 @@ interface HeldDescriptor extends Held {
 }
 
 class DescriptorJail implements Jail {
+  readonly pins = true;
   readonly #system: Descriptors;
   readonly #root: number;
 
@@ -100,6 +103,7 @@ class DescriptorJail implements Jail {
  * leaves out names that are not Unicode and does not say how many, so none of them is counted.
  */
 class CheckedJail implements Jail {
+  readonly pins = false;
   readonly #root: string;
 
   constructor(root: string) {

@@ -13,6 +13,7 @@ import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openPart } from "./part_file.ts";
+import { Patience } from "./patience.ts";
 import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
@@ -28,6 +29,8 @@ import type {
 
 /** Age at which an unfinished file is given up, in milliseconds: a day. */
 const PART_LIFETIME = 24 * 60 * 60 * 1000;
+/** A file of fewer bytes is not worth a look at its target before it comes: what is wrong is found at its end. */
+const LATE_CHECK = 256 * 1024;
 /** Names looked up at once while listing. */
 const LOOKUPS = 64;
 
@@ -47,6 +50,7 @@ export class LocalStorage implements Storage {
   readonly #durability: Durability;
   readonly #prefix: string;
   readonly #flushes = new SharedFlush();
+  readonly #patience = new Patience();
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
 
@@ -98,7 +102,7 @@ export class LocalStorage implements Storage {
   async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
     if (name === null) return "skipped";
     try {
-      if (!name.startsWith(PART_PREFIX)) return stored(name, await Deno.lstat(`${folder.path}/${name}`));
+      if (!name.startsWith(PART_PREFIX)) return stored(name, await this.#lstat(`${folder.path}/${name}`));
     } catch (error) {
       if (osError(error, name).error !== "NOT_FOUND") return "skipped";
     }
@@ -108,7 +112,7 @@ export class LocalStorage implements Storage {
   async stat(path: SafePath): Promise<Stored> {
     try {
       using held = await this.#jail.hold(path);
-      return stored(baseName(path), await Deno.stat(held.path));
+      return stored(baseName(path), await this.#stat(held.path));
     } catch (error) {
       throw osError(error, this.#named(path));
     }
@@ -118,11 +122,11 @@ export class LocalStorage implements Storage {
     try {
       using held = await this.#jail.hold(path);
       // Looked at before it is opened, so that a FIFO or a device is never touched.
-      refuseAllButFiles(await Deno.stat(held.path));
-      const file = await Deno.open(held.path);
+      let info = await this.#stat(held.path);
+      refuseAllButFiles(info);
+      const file = await this.#patience.call(() => Deno.openSync(held.path), () => Deno.open(held.path));
       try {
-        const info = await file.stat();
-        refuseAllButFiles(info);
+        if (!this.#jail.pins) refuseAllButFiles(info = await file.stat());
         return await LocalReader.start(file, stored(baseName(path), info), { ...options, path: this.#named(path) });
       } catch (error) {
         file.close();
@@ -133,12 +137,24 @@ export class LocalStorage implements Storage {
     }
   }
 
+  #stat(path: string): Promise<Deno.FileInfo> {
+    return this.#patience.call(() => Deno.statSync(path), () => Deno.stat(path));
+  }
+
+  #lstat(path: string): Promise<Deno.FileInfo> {
+    return this.#patience.call(() => Deno.lstatSync(path), () => Deno.lstat(path));
+  }
+
+  #rename(from: string, to: string): Promise<void> {
+    return this.#patience.call(() => Deno.renameSync(from, to), () => Deno.rename(from, to));
+  }
+
   async openWrite(path: SafePath, options: WriteOptions = {}): Promise<FileWriter> {
     if (path === ROOT) throw new FshError("IS_DIRECTORY", { subject: this.#named(path) });
     try {
       const target = await holdParent(this.#jail, path);
       try {
-        await refuseBadTarget(target, options);
+        if (!(options.size !== undefined && options.size < LATE_CHECK)) await refuseBadTarget(target, options);
         const folder = target.path.slice(0, target.path.lastIndexOf("/"));
         const { file, name, offset } = openPart(folder, baseName(path), options.part);
         this.#parts.add(name);
@@ -152,7 +168,8 @@ export class LocalStorage implements Storage {
             ? () => this.#flushes.request(parentPath(path), () => flushFolder(folder))
             : null,
           ended: () => this.#parts.delete(name),
-          move: (from, to) => options.noReplace ? this.#jail.renameNoReplace(from, to) : Deno.rename(from, to),
+          patience: this.#patience,
+          move: (from, to) => options.noReplace ? this.#jail.renameNoReplace(from, to) : this.#rename(from, to),
         });
       } catch (error) {
         target[Symbol.dispose]();
@@ -167,7 +184,7 @@ export class LocalStorage implements Storage {
     if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
     try {
       using target = await holdParent(this.#jail, path);
-      await Deno.mkdir(target.path);
+      await this.#patience.call(() => Deno.mkdirSync(target.path), () => Deno.mkdir(target.path));
     } catch (error) {
       throw osError(error, this.#named(path));
     }

@@ -1,6 +1,7 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
+import type { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
 
@@ -24,6 +25,7 @@ export interface LocalWriterOptions {
   readonly path: string;
   /** Makes a rename in the target's folder durable; null: that is left to the system. */
   readonly flushFolder: (() => Promise<void>) | null;
+  readonly patience: Patience;
   /** How the part becomes the target. */
   readonly move: (from: string, to: string) => Promise<void>;
   /** Called once, when the part file is no more. */
@@ -106,7 +108,7 @@ export class LocalWriter implements FileWriter {
     const { part, target, path, flushFolder, move } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
-      if (modified !== null) await this.#file.utime(new Date(), new Date(modified));
+      if (modified !== null) await this.#setTime(new Date(modified));
       if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
       if (flushFolder) await this.#file.sync();
       this.#close();
@@ -116,6 +118,14 @@ export class LocalWriter implements FileWriter {
     } catch (error) {
       throw osError(error, path);
     }
+  }
+
+  #setTime(modified: Date): Promise<void> {
+    const now = new Date();
+    return this.#options.patience.call(
+      () => this.#file.utimeSync(now, modified),
+      () => this.#file.utime(now, modified),
+    );
   }
 
   async abort(options: { readonly keep?: boolean } = {}): Promise<void> {

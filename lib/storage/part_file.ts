@@ -39,9 +39,10 @@ function findPart(folder: string, base: string, options: PartOptions): PartFile 
   const name = PART_PREFIX + id;
   const path = `${folder}/${name}`;
   for (;;) {
-    const file = openOrCreate(path);
+    const { file, fresh } = openOrCreate(path);
     try {
       if (!file.tryLockSync(true)) throw new FshError("LOCKED", { detail: "try again when it has ended" });
+      if (fresh) return { file, name, offset: 0 };
       if (isStill(path, file)) {
         const offset = options.continue ? file.seekSync(0, Deno.SeekMode.End) : 0;
         if (!options.continue) file.truncateSync(0);
@@ -56,14 +57,14 @@ function findPart(folder: string, base: string, options: PartOptions): PartFile 
   }
 }
 
-function openOrCreate(path: string): Deno.FsFile {
+function openOrCreate(path: string): { file: Deno.FsFile; fresh: boolean } {
   try {
-    return Deno.openSync(path, { read: true, write: true, createNew: true });
+    return { file: Deno.openSync(path, { read: true, write: true, createNew: true }), fresh: true };
   } catch (error) {
     if (osCode(error) !== "EEXIST" && !(error instanceof Deno.errors.AlreadyExists)) throw error;
   }
   if (!Deno.lstatSync(path).isFile) throw new FshError("NOT_REGULAR");
-  return Deno.openSync(path, { read: true, write: true });
+  return { file: Deno.openSync(path, { read: true, write: true }), fresh: false };
 }
 
 function isStill(path: string, file: Deno.FsFile): boolean {

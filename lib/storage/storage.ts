@@ -74,6 +74,8 @@ export interface ReadOptions {
 export interface WriteOptions {
   /** Refuse with EXISTS, at the start or at the commit, rather than replace. */
   readonly noReplace?: boolean;
+  /** Bytes that are expected, where that is known. */
+  readonly size?: number;
   /** Makes the unfinished file one that can be found again; one writer at a time, others get LOCKED. */
   readonly part?: PartOptions | undefined;
 }
