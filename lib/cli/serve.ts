@@ -8,6 +8,7 @@ import { LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { displayName, makeLog, print } from "./output.ts";
+import { rateLimit } from "./transfer_options.ts";
 import { parseChoice, parseDuration, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
@@ -34,6 +35,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
       default: "file",
       help: "file: on disk before it is acknowledged; none: left to the system",
     },
+    { name: "limit-rate", value: "RATE", help: "bytes per second for all transfers together, as in 500K or 10M" },
     { name: "json", help: "every line of output is one JSON object" },
     {
       name: "heartbeat",
@@ -115,6 +117,7 @@ function serverSettings(args: Args) {
       misses: parseWhole("heartbeat-misses", args.value("heartbeat-misses"), { min: 1, max: 1000 }),
     },
     readOnly: args.has("read-only"),
+    limiter: rateLimit(args),
     maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
     handshakeTimeout: duration("handshake-timeout"),
     idleTimeout: duration("idle-timeout"),

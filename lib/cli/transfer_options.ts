@@ -1,5 +1,6 @@
 import { DIGEST_ALGORITHMS } from "../base/digest.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
+import { RateLimiter } from "../base/rate_limiter.ts";
 import type { Client } from "../client/client.ts";
 import type { TransferOptions } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
@@ -8,7 +9,10 @@ import type { FshUrl } from "../client/url.ts";
 import { Selection } from "../client/selection.ts";
 import { withClient } from "./connection.ts";
 import { note } from "./output.ts";
-import { parseChoice, parseWhole } from "./values.ts";
+import { parseChoice, parseSize, parseWhole } from "./values.ts";
+
+/** Slower, and a window's worth would take longer than the stall timeout. In bytes per second. */
+const MIN_RATE = 16 * 1024;
 
 /** Options that `get` and `put` share. */
 export const TRANSFER_OPTIONS: readonly OptionRow[] = [
@@ -17,6 +21,7 @@ export const TRANSFER_OPTIONS: readonly OptionRow[] = [
   { name: "exclude", value: "GLOB", repeat: true, help: "of a tree, leave out what matches; may be repeated" },
   { name: "include", value: "GLOB", repeat: true, help: "of a tree, take only files that match; may be repeated" },
   { name: "dry-run", help: "print what would be moved, and change nothing" },
+  { name: "limit-rate", value: "RATE", help: "bytes per second at the most, as in 500K or 10M" },
   { name: "retries", value: "N", default: "5", help: "times a lost connection is tried again without moving a byte" },
   { name: "no-replace", short: "n", help: "refuse rather than replace a file" },
   { name: "preserve", short: "p", help: "keep permission bits (times are kept anyway)" },
@@ -39,7 +44,18 @@ export function transferOptions(args: Args, environment: Environment, progress: 
     update: args.has("update") || args.has("resume"),
     selection: new Selection({ include: args.values("include"), exclude: args.values("exclude") }),
     dryRun: args.has("dry-run"),
+    limiter: rateLimit(args),
   };
+}
+
+/** The limit that --limit-rate sets, if any. */
+export function rateLimit(args: Args): RateLimiter | undefined {
+  if (!args.has("limit-rate")) return undefined;
+  const rate = parseSize("limit-rate", args.value("limit-rate"));
+  if (rate < MIN_RATE) {
+    throw new FshError("USAGE", { subject: `--limit-rate ${args.value("limit-rate")}`, detail: "at least 16K" });
+  }
+  return new RateLimiter(rate);
 }
 
 /** Milliseconds before the first new attempt, and at the most. */

@@ -51,6 +51,7 @@ export async function downloadFile(
       have,
       offset: writer?.offset ?? 0,
       signal,
+      limiter: options.limiter,
       progress: (bytes) => events.moved(bytes),
       open: async (info) => {
         writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, { noReplace, size: info.size });
@@ -125,6 +126,7 @@ export async function downloadTo(
     algorithm: state.digest.algorithm,
     ...(again ? { offset: state.written, have: state.digest } : {}),
     signal,
+    limiter: options.limiter,
     progress: (bytes) => events.moved(bytes),
     open: (info) => {
       events.begin(remote, info.size);

@@ -1,4 +1,5 @@
 import type { DigestAlgorithm } from "../base/digest.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 
@@ -26,6 +27,8 @@ export interface TransferOptions {
   readonly events: TransferEvents;
   readonly signal?: AbortSignal | undefined;
   readonly algorithm?: DigestAlgorithm | undefined;
+  /** Holds all transfers that share it to a rate. */
+  readonly limiter?: RateLimiter | undefined;
   /** Refuse rather than replace. */
   readonly noReplace?: boolean;
   /** Keep permission bits. */

@@ -90,6 +90,7 @@ export async function uploadFrom(
     continue: goOn,
     resumed: (offset, agrees) => events.resumed(remote, offset, agrees),
     signal,
+    limiter: options.limiter,
     progress: (bytes) => events.moved(bytes),
   });
   events.done(remote);

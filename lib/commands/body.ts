@@ -3,6 +3,7 @@ import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
 import type { Message } from "../wire/codec.ts";
 import { HEADER_BYTES } from "../wire/frames.ts";
@@ -35,6 +36,7 @@ export interface SendOptions {
   readonly begun?: number;
   /** Bytes that the source will give, where that is known. */
   readonly size?: number | null;
+  readonly limiter?: RateLimiter | undefined;
   readonly progress?: Progress | undefined;
 }
 
@@ -43,6 +45,7 @@ export interface ReceiveOptions {
   readonly begun?: number;
   /** Bytes that may come at the most, `begun` included; null: as many as do. */
   readonly limit?: number | null;
+  readonly limiter?: RateLimiter | undefined;
   readonly progress?: Progress | undefined;
   /** What it is about, for errors. */
   readonly subject: string;
@@ -62,13 +65,18 @@ export async function sendBody(
   const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
   const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
   const buffers = [newBuffer(), newBuffer()] as const;
-  const read = (buffer: Uint8Array) => source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + stream.chunkSize));
+  const { limiter } = options;
+  const read = (buffer: Uint8Array) => {
+    const most = Math.min(stream.chunkSize, limiter?.chunk ?? Infinity);
+    return source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + most));
+  };
   let reading: Promise<number | null> | null = read(buffers[0]);
   try {
     for (let turn: 0 | 1 = 0;; turn = turn === 0 ? 1 : 0) {
       const length: number | null = await unlessGivenUp(reading, stream);
       reading = null;
       if (length === null) break;
+      await limiter?.take(length);
       const frame = buffers[turn].subarray(0, HEADER_BYTES + length);
       const payload = frame.subarray(HEADER_BYTES);
       const crc = crc32(payload);
@@ -125,7 +133,7 @@ export async function receiveBody(
   sink: Sink,
   options: ReceiveOptions,
 ): Promise<Sum> {
-  const { digest, limit = null, progress, subject } = options;
+  const { digest, limit = null, limiter, progress, subject } = options;
   let size = options.begun ?? 0;
   const end = await stream.drain((chunk, crc) => {
     size += chunk.length;
@@ -134,7 +142,9 @@ export async function receiveBody(
     }
     digest.update(chunk, crc);
     progress?.(chunk.length);
-    return sink(chunk, crc);
+    const busy = sink(chunk, crc);
+    const early = limiter?.take(chunk.length);
+    return busy && early ? busy.then(() => early) : busy ?? early;
   });
   if (end.name !== "END") throw new FshError("UNEXPECTED_FRAME", { subject: end.name });
   const sum: Sum = { size, algorithm: digest.algorithm, digest: digest.finish() };

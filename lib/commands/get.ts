@@ -1,6 +1,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, toFshError } from "../base/errors.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import { command, type RequestOpener, type Sink } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -10,7 +11,7 @@ import type { Info } from "./stat.ts";
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, { path, offset, length, algorithm, prefix }, { storage, guard }) {
+  async serve(stream, { path, offset, length, algorithm, prefix }, { storage, guard, limiter }) {
     const file = await guard.read(path);
     let digest = createDigest(algorithm);
     let start = offset;
@@ -24,7 +25,7 @@ export const getCommand = command({
       await stream.send("INFO", { type, size, modified, mode, offset: start });
       const due = Math.min(length ?? Infinity, size - start);
       const begun = prefix.length > 0 ? start : 0;
-      const sum = await sendBody(stream, reader, { digest, size: due, begun });
+      const sum = await sendBody(stream, reader, { digest, size: due, begun, limiter });
       if (sum.size !== begun + due) {
         throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
       }
@@ -59,6 +60,7 @@ export interface GetOptions {
   readonly algorithm?: DigestAlgorithm;
   /** What this side has already: a digest that stands behind the first `offset` bytes. */
   readonly have?: Digest | undefined;
+  readonly limiter?: RateLimiter | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Says where the bytes go, once it is known what comes and from where on. */
@@ -80,7 +82,8 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
     const begun = goesOn ? offset : 0;
     const sink = await options.open(info);
     const limit = begun + Math.min(length ?? Infinity, info.size - info.offset);
-    const sum = await receiveBody(stream, sink, { digest, limit, begun, progress: options.progress, subject: path });
+    const { limiter, progress } = options;
+    const sum = await receiveBody(stream, sink, { digest, limit, begun, limiter, progress, subject: path });
     return { ...sum, info };
   } catch (error) {
     stream.cancel(toFshError(error));

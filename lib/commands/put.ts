@@ -1,6 +1,7 @@
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import { parentPath, type SafePath } from "../base/virtual_path.ts";
 import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
 import type { FileWriter } from "../storage/storage.ts";
@@ -23,7 +24,9 @@ export const putCommand = command({
     const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
     if (id !== null && !context.puts.has(id)) context.puts.set(id, running);
     try {
-      await stream.send("END", await receive(stream, writer, path, fields), { fin: true });
+      await stream.send("END", await receive(stream, writer, { path, fields, limiter: context.limiter }), {
+        fin: true,
+      });
     } finally {
       if (id !== null && context.puts.get(id) === running) context.puts.delete(id);
       done.resolve();
@@ -58,10 +61,10 @@ async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: C
 async function receive(
   stream: CommandStream,
   writer: FileWriter,
-  path: SafePath,
-  fields: FrameFields<"PUT">,
+  request: { path: SafePath; fields: FrameFields<"PUT">; limiter: RateLimiter | undefined },
 ): Promise<Sum> {
-  const { size, modified, mode, algorithm, options, key } = fields;
+  const { path, limiter } = request;
+  const { size, modified, mode, algorithm, options, key } = request.fields;
   try {
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
@@ -81,6 +84,7 @@ async function receive(
       digest,
       limit: size,
       begun,
+      limiter,
       subject: path,
     });
     if (size !== null && sum.size !== size) {
@@ -121,6 +125,7 @@ export interface PutOptions {
   readonly continue?: boolean;
   /** Called when the server had `offset` bytes already: `agrees` and they count, or all begins anew. */
   readonly resumed?: (offset: number, agrees: boolean) => void;
+  readonly limiter?: RateLimiter | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -157,6 +162,7 @@ export async function put(
       digest,
       begun,
       size: size === null ? null : size - begun,
+      limiter: options.limiter,
       progress: options.progress,
     });
     if (size !== null && sum.size !== size) {

@@ -1,6 +1,7 @@
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { CommandContext } from "../session/command.ts";
@@ -30,6 +31,8 @@ export interface ServerOptions {
   readonly clock?: Clock;
   readonly limits: SessionLimits;
   readonly readOnly: boolean;
+  /** Holds all transfers together to a rate. */
+  readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
@@ -125,12 +128,12 @@ export class Server {
   }
 
   async #run(connection: Connection): Promise<void> {
-    const { storage, readOnly, clock = systemClock } = this.#options;
+    const { storage, readOnly, limiter, clock = systemClock } = this.#options;
     const log = this.#options.log.with({ remote: connection.remote });
     const guard = new Guard({ readOnly });
     const begun = clock.now();
     const session: Session = this.#session(connection, log, (stream, request) => {
-      const context = { storage, guard, log, puts: this.#puts, user: session.identity.user };
+      const context = { storage, guard, log, limiter, puts: this.#puts, user: session.identity.user };
       const serving = this.#serve(stream, request, context);
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);

@@ -1,4 +1,5 @@
 import type { Log } from "../base/log.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FrameFields, FrameName, RequestName } from "../wire/frames.ts";
@@ -44,6 +45,8 @@ export interface PathGuard {
 
 /** What a server half works with. */
 export interface CommandContext {
+  /** Holds all transfers of the server together to a rate. */
+  readonly limiter?: RateLimiter | undefined;
   /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */
   readonly puts: Map<string, RunningPut>;
   /** Who is asking; empty: nobody in particular. */

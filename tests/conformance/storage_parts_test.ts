@@ -14,20 +14,23 @@ async function replayed(writer: FileWriter): Promise<Uint8Array> {
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }
 
+/** Leaves the first half of SOME behind. */
+async function leave(storage: Storage, owner: string): Promise<void> {
+  const writer = await storage.openWrite(PATH, part(owner, false));
+  await writer.write(SOME.subarray(0, 100_000));
+  await writer.abort({ keep: true });
+}
+
+function part(owner: string, goOn: boolean) {
+  return { part: { owner, continue: goOn } };
+}
+
 for (const kind of STORAGE_KINDS) {
   const test = (behaviour: string, run: (storage: Storage) => Promise<void>) =>
     Deno.test(`${kind.name}: ${behaviour}`, async () => {
       await using opened = await kind.open();
       await run(opened.storage);
     });
-  const part = (owner: string, goOn: boolean) => ({ part: { owner, continue: goOn } });
-
-  /** Leaves the first half of SOME behind. */
-  async function leave(storage: Storage, owner: string): Promise<void> {
-    const writer = await storage.openWrite(PATH, part(owner, false));
-    await writer.write(SOME.subarray(0, 100_000));
-    await writer.abort({ keep: true });
-  }
 
   test("what was kept is found by its owner, compared and continued", async (storage) => {
     await leave(storage, "me");

@@ -85,3 +85,26 @@ Deno.test("verify finds what differs, is missing or is too much, by digest", asy
   const one = await fsh(["verify", `${local.path}/tree/a.txt`, `${server.url}tree/a.txt`]);
   assertEquals(one.code, 6);
 });
+
+Deno.test("--limit-rate holds, on either side and in either direction", async () => {
+  const bytes = 6_000_000;
+  await using free = await ServerProcess.start({ args: ["--durability", "none"] });
+  await using limited = await ServerProcess.start({ args: ["--limit-rate", "3M", "--durability", "none"] });
+  await using local = await scratch();
+  await Deno.writeFile(`${local.path}/file`, new Uint8Array(bytes));
+  const file = `${local.path}/file`;
+  const runs = [
+    ["put", "--limit-rate", "3M", file, `${free.url}file`],
+    ["get", "--limit-rate", "3M", `${free.url}file`, `${local.path}/copy`],
+    ["put", file, `${limited.url}file`],
+    ["get", `${limited.url}file`, `${local.path}/copy`],
+  ];
+  for (const args of runs) {
+    const begun = performance.now();
+    const { code, err } = await fsh(args);
+    assertEquals(code, 0, err);
+    const seconds = (performance.now() - begun) / 1000;
+    assertEquals(seconds > 1.5 && seconds < 4, true, `${args[0]}: ${seconds} s for 6 MB at 3 MiB/s`);
+  }
+  assertEquals((await fsh(["get", "--limit-rate", "1", `${free.url}file`, "-"])).code, 2);
+});

@@ -135,7 +135,6 @@ class FuzzPeer {
     await this.#until((name) => name === "HELLO");
     await writeAll(this.#connection, AUTH);
     if (!await this.#until((name) => name === "READY")) throw new Error("no READY");
-    this.#phase = "ready";
   }
 
   /** Sends bytes and reads all that comes back; answers whether the session lives. */
@@ -177,6 +176,7 @@ class FuzzPeer {
         this.#tally.frames++;
         if (frame.name === "DATA") continue;
         const { name, fields } = decodeMessage(frame);
+        if (name === "READY") this.#phase = "ready";
         if (name === "ERROR") this.#note(fields as { code: number });
         if (wanted(name, fields)) return true;
       }

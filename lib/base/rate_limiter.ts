@@ -1,0 +1,36 @@
+import { type Clock, systemClock } from "./clock.ts";
+
+/** Bytes may go this much ahead of the rate, in milliseconds of it. */
+const BURST = 100;
+
+/**
+ * Holds all who share it to one rate. Whoever asks first goes first, and everybody asks for a chunk at a time, so that
+ * many share it evenly.
+ */
+export class RateLimiter {
+  readonly #perMs: number;
+  readonly #clock: Clock;
+  /** When all that was granted so far will have passed at the rate. */
+  #free: number;
+
+  /** `rate`: bytes per second. */
+  constructor(rate: number, clock: Clock = systemClock) {
+    this.#perMs = rate / 1000;
+    this.#clock = clock;
+    this.#free = clock.now();
+  }
+
+  /** Largest chunk to ask for, in bytes: a tenth of a second's worth. */
+  get chunk(): number {
+    return Math.max(4096, Math.floor(this.#perMs * 100));
+  }
+
+  /** Undefined if the bytes may go at once; else resolves when they may. */
+  take(bytes: number): Promise<void> | undefined {
+    const now = this.#clock.now();
+    const wait = Math.max(this.#free, now) - now - BURST;
+    this.#free = Math.max(this.#free, now) + bytes / this.#perMs;
+    if (wait <= 0) return undefined;
+    return new Promise((resolve) => this.#clock.after(wait, resolve));
+  }
+}
