@@ -1,42 +1,14 @@
 import { FshError } from "../base/errors.ts";
-import { Client, DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
+import { Client, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { type FshUrl, parseUrlOrPath } from "../client/url.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import { makeLog } from "./output.ts";
-import { parseDuration, parseWhole } from "./values.ts";
+import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 
 /** Options of every subcommand that talks to a server. */
 export const CONNECTION_OPTIONS: readonly OptionRow[] = [
-  {
-    name: "heartbeat",
-    value: "TIME",
-    default: `${DEFAULT_LIMITS.heartbeat / 1000}s`,
-    help: "silence before a PING; both sides agree on the shorter; off",
-  },
-  {
-    name: "heartbeat-misses",
-    value: "N",
-    default: String(DEFAULT_LIMITS.misses),
-    help: "unanswered PINGs before the server counts as dead",
-  },
-  {
-    name: "connect-timeout",
-    value: "TIME",
-    default: `${DEFAULT_TIMEOUTS.connect / 1000}s`,
-    help: "for the connection, all addresses of the host together",
-  },
-  {
-    name: "handshake-timeout",
-    value: "TIME",
-    default: `${DEFAULT_TIMEOUTS.handshake / 1000}s`,
-    help: "for the first words of the server",
-  },
-  {
-    name: "stall-timeout",
-    value: "TIME",
-    default: `${DEFAULT_TIMEOUTS.stall / 1000}s`,
-    help: "for a transfer in which no byte moves; off",
-  },
+  durationOption("connect-timeout", DEFAULT_TIMEOUTS.connect, "for the connection, all addresses of the host together"),
+  ...SESSION_OPTIONS,
 ];
 
 export function remoteUrl(text: string): FshUrl {
@@ -47,14 +19,11 @@ export async function connect(url: FshUrl, args: Args, environment: Environment)
   return await Client.connect(url, {
     user: url.user,
     log: makeLog({ json: false, fallback: "error" }),
-    limits: {
-      heartbeat: parseDuration("heartbeat", args.value("heartbeat")),
-      misses: parseWhole("heartbeat-misses", args.value("heartbeat-misses"), { min: 1, max: 1000 }),
-    },
+    limits: sessionLimits(args),
     timeouts: {
-      connect: parseDuration("connect-timeout", args.value("connect-timeout")),
-      handshake: parseDuration("handshake-timeout", args.value("handshake-timeout")),
-      stall: parseDuration("stall-timeout", args.value("stall-timeout")),
+      connect: durationOf(args, "connect-timeout"),
+      handshake: durationOf(args, "handshake-timeout"),
+      stall: durationOf(args, "stall-timeout"),
     },
     signal: environment.signal,
   });

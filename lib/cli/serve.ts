@@ -1,6 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { withDeadline } from "../base/clock.ts";
-import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
+import { DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
 import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
@@ -9,7 +9,8 @@ import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { rateLimit } from "./transfer_options.ts";
-import { parseChoice, parseDuration, parseWhole } from "./values.ts";
+import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
+import { parseChoice, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
 const SWEEP_INTERVAL = 24 * 60 * 60 * 1000;
@@ -37,37 +38,13 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
     },
     { name: "limit-rate", value: "RATE", help: "bytes per second for all transfers together, as in 500K or 10M" },
     { name: "json", help: "every line of output is one JSON object" },
-    {
-      name: "heartbeat",
-      value: "TIME",
-      default: `${DEFAULT_LIMITS.heartbeat / 1000}s`,
-      help: "silence before a PING; both sides agree on the shorter; off",
-    },
-    {
-      name: "heartbeat-misses",
-      value: "N",
-      default: String(DEFAULT_LIMITS.misses),
-      help: "unanswered PINGs before a client counts as dead",
-    },
-    {
-      name: "handshake-timeout",
-      value: "TIME",
-      default: `${DEFAULT_TIMEOUTS.handshake / 1000}s`,
-      help: "for a client to say who it is",
-    },
-    {
-      name: "idle-timeout",
-      value: "TIME",
-      default: `${DEFAULT_TIMEOUTS.idle / 1000}s`,
-      help: "for an unused session from which nothing at all is heard; off",
-    },
-    {
-      name: "stall-timeout",
-      value: "TIME",
-      default: `${DEFAULT_TIMEOUTS.stall / 1000}s`,
-      help: "for a transfer in which no byte moves; off",
-    },
-    { name: "drain-timeout", value: "TIME", default: "30s", help: "for running transfers to finish at the end" },
+    ...SESSION_OPTIONS,
+    durationOption(
+      "idle-timeout",
+      DEFAULT_TIMEOUTS.idle,
+      "for an unused session from which nothing at all is heard; off",
+    ),
+    durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
     { name: "max-sessions", value: "N", default: "10000", help: "sessions at once" },
   ],
   operands: { min: 0, max: 1 },
@@ -76,7 +53,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
     const folder = args.operands[0] ?? ".";
     const json = args.has("json");
     const log = makeLog({ json, fallback: "info" });
-    const drain = parseDuration("drain-timeout", args.value("drain-timeout"));
+    const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
@@ -107,21 +84,16 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
 };
 
 function serverSettings(args: Args) {
-  const duration = (name: string) => parseDuration(name, args.value(name));
   return {
     hostname: args.value("host").replace(/^\[|\]$/g, ""),
     port: parseWhole("port", args.value("port"), { min: 0, max: 65535 }),
-    limits: {
-      ...DEFAULT_LIMITS,
-      heartbeat: duration("heartbeat"),
-      misses: parseWhole("heartbeat-misses", args.value("heartbeat-misses"), { min: 1, max: 1000 }),
-    },
+    limits: sessionLimits(args),
     readOnly: args.has("read-only"),
     limiter: rateLimit(args),
     maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
-    handshakeTimeout: duration("handshake-timeout"),
-    idleTimeout: duration("idle-timeout"),
-    stallTimeout: duration("stall-timeout"),
+    handshakeTimeout: durationOf(args, "handshake-timeout"),
+    idleTimeout: durationOf(args, "idle-timeout"),
+    stallTimeout: durationOf(args, "stall-timeout"),
   };
 }
 

@@ -2,7 +2,7 @@ import { clipUtf8 } from "../base/bytes.ts";
 import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { type Connection, writeAll } from "../transport/transport.ts";
+import type { Connection } from "../transport/transport.ts";
 import {
   checkHeader,
   decodeMessage,
@@ -11,28 +11,16 @@ import {
   type MessageOf,
   type RawFrame,
 } from "../wire/codec.ts";
-import {
-  type FrameFields,
-  type FrameName,
-  frameRow,
-  MAX_DATA,
-  type Phase,
-  type RequestName,
-  type Role,
-} from "../wire/frames.ts";
+import { type FrameFields, type FrameName, frameRow, type Phase, type RequestName, type Role } from "../wire/frames.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
 import type { RequestOpener } from "./command.ts";
 import { Handshake, type HandshakeOptions, type HandshakeStep, type Terms } from "./handshake.ts";
 import { Heartbeat } from "./heartbeat.ts";
-import { SendQueue } from "./send_queue.ts";
+import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
+import { Writer } from "./writer.ts";
 
-/** A write that had to wait this long, in milliseconds, and then went on, shows that the peer takes data. */
-const WAITED = 5;
-/** A DATA frame should not keep a PING waiting longer than this, in milliseconds, whatever the link. */
-const FRAME_TIME = 100;
-const MIN_CHUNK = 16 * 1024;
 /** While data flows, the round trip is measured this often, in milliseconds. */
 const PROBE_INTERVAL = 250;
 /** How long the last words may take to reach the peer, in milliseconds. */
@@ -52,27 +40,19 @@ export interface SessionOptions extends HandshakeOptions {
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
 }
 
-/** How a session ended: told apart in logs and errors. */
-export interface SessionEnd {
-  /** `graceful`: said and done; `abrupt`: reset or cut; `timed-out`: no answer; `breach`: somebody broke the protocol. */
-  readonly how: "graceful" | "abrupt" | "timed-out" | "breach";
-  readonly error: FshError | null;
-}
-
 /**
  * One conversation over one connection: preface, phases, streams, heartbeat, farewell. The same engine serves both
  * ends; what a request means is known only to `serve`. This is the only reader and the only writer of its connection.
  */
 export class Session implements RequestOpener {
   readonly ended: Promise<SessionEnd>;
-  /** Bytes that went over the connection each way, headers included. */
+  /** Bytes that came in, headers included. */
   received = 0;
-  sent = 0;
 
   readonly #connection: Connection;
   readonly #options: SessionOptions;
   readonly #clock: Clock;
-  readonly #queue = new SendQueue();
+  readonly #writer: Writer;
   readonly #splitter: Splitter;
   readonly #handshake: Handshake;
   readonly #streams = new Map<number, Stream>();
@@ -102,7 +82,6 @@ export class Session implements RequestOpener {
   #lastSent: number;
   #cancelWatch: (() => void) | null = null;
   #cancelFarewell: (() => void) | null = null;
-  #chunk = MAX_DATA;
   #idleWaiters: (() => void)[] = [];
 
   constructor(connection: Connection, options: SessionOptions) {
@@ -122,6 +101,15 @@ export class Session implements RequestOpener {
     this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
     this.#handshake = new Handshake(options.role, options);
     this.#host = this.#streamHost();
+    this.#writer = new Writer(connection, {
+      clock: this.#clock,
+      moved: () => this.#heartbeat?.heard(),
+      written: (now) => {
+        this.#lastSent = now;
+        this.#probe(now);
+      },
+      idle: () => this.#farewell ? "finish" : this.#phase === "closed" ? "stop" : "wait",
+    });
   }
 
   /**
@@ -130,7 +118,11 @@ export class Session implements RequestOpener {
    * @throws {FshError} HANDSHAKE_TIMEOUT, AUTH_FAILED, BAD_PREFACE, or why the session ended
    */
   async start(): Promise<void> {
-    this.#writing = this.#writeLoop().catch((error) => this.#fail(error));
+    if (this.#options.role === "client") {
+      this.#sendRaw(PREFACE);
+      this.#sendRaw(this.#handshake.hello());
+    }
+    this.#writing = this.#writer.run().catch((error) => this.#fail(error));
     this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#splitter.close());
     const { handshakeTimeout } = this.#options;
     try {
@@ -144,6 +136,11 @@ export class Session implements RequestOpener {
       this.#fail(error);
       throw error;
     }
+  }
+
+  /** Bytes that went out, headers included. */
+  get sent(): number {
+    return this.#writer.sent;
   }
 
   /** `address:port` of the peer. */
@@ -281,7 +278,7 @@ export class Session implements RequestOpener {
     } catch {
       // Gone is what we wait for.
     }
-    this.#finish(this.#farewell ?? this.#endOf(this.#whyEnded), false);
+    this.#finish(this.#farewell ?? endOf(this.#whyEnded), false);
   }
 
   #peerClosed(): void {
@@ -384,7 +381,7 @@ export class Session implements RequestOpener {
     if (this.#phase === "hello" || this.#phase === "auth") {
       this.#failed = true;
       const error = new FshError(code === 0 ? "GOING_AWAY" : errorName(code), { subject: this.remote, remote: true });
-      return this.#finish(this.#endOf(error), false);
+      return this.#finish(endOf(error), false);
     }
     this.#phase = "draining";
     if (this.#streams.size === 0) this.#bow(null);
@@ -399,7 +396,7 @@ export class Session implements RequestOpener {
     });
     if (message.stream === 0) {
       this.#failed = true;
-      return this.#finish(this.#endOf(error.about(this.remote)), false);
+      return this.#finish(endOf(error.about(this.remote)), false);
     }
     this.#streamOf("ERROR", message.stream)?.receiveError(error);
   }
@@ -418,7 +415,7 @@ export class Session implements RequestOpener {
     if (this.#phase === "closed" || this.#failed) return;
     if (step.terms) {
       this.#terms = step.terms;
-      this.#chunk = Math.min(this.#chunk, step.terms.maxData);
+      this.#writer.limit(step.terms.maxData);
     }
     for (const encoded of step.send) this.#sendRaw(encoded);
     if (step.ready) this.#becomeReady();
@@ -437,7 +434,7 @@ export class Session implements RequestOpener {
       send: (nonce) => this.#say("PING", 0, { nonce }),
       dead: (silence) => {
         const detail = `nothing heard for ${(silence / 1000).toFixed(1)} s, ${terms.misses} heartbeats unanswered`;
-        this.#finish(this.#endOf(new FshError("PEER_TIMEOUT", { subject: this.remote, detail })), true);
+        this.#finish(endOf(new FshError("PEER_TIMEOUT", { subject: this.remote, detail })), true);
       },
     });
     this.#watch();
@@ -467,39 +464,6 @@ export class Session implements RequestOpener {
 
   // Writing.
 
-  async #writeLoop(): Promise<void> {
-    if (this.#options.role === "client") {
-      this.#sendRaw(PREFACE);
-      this.#sendRaw(this.#handshake.hello());
-    }
-    for (;;) {
-      const batch = this.#queue.take();
-      if (batch === null) {
-        if (this.#farewell) return await this.#connection.closeWrite();
-        if (this.#phase === "closed") return;
-        await this.#queue.ready();
-        continue;
-      }
-      const begun = this.#clock.now();
-      let last = begun;
-      try {
-        await writeAll(this.#connection, batch.bytes, (bytes) => {
-          this.sent += bytes;
-          const now = this.#clock.now();
-          if (now - last > WAITED) this.#heartbeat?.heard();
-          last = now;
-        });
-      } catch (error) {
-        batch.failed(toFshError(error));
-        throw error;
-      }
-      this.#adapt(batch.bytes.length, last - begun);
-      this.#lastSent = last;
-      this.#probe(last);
-      batch.written();
-    }
-  }
-
   /**
    * Says something to a peer that keeps sending while we have nothing to say: its PING, and our PONG to it, may be stuck
    * behind megabytes on a slow link.
@@ -518,14 +482,6 @@ export class Session implements RequestOpener {
     this.#heartbeat?.probe();
   }
 
-  /** Sizes DATA frames so that one takes no longer than FRAME_TIME to hand over. */
-  #adapt(bytes: number, ms: number): void {
-    if (bytes < MIN_CHUNK) return;
-    const largest = this.#terms?.maxData ?? MAX_DATA;
-    if (ms > FRAME_TIME) this.#chunk = Math.max(MIN_CHUNK, Math.min(this.#chunk, bytes) >> 1);
-    else if (ms < FRAME_TIME / 4 && this.#chunk < largest) this.#chunk = Math.min(largest, this.#chunk << 1);
-  }
-
   /** A server's preface goes before whatever else it has to say. */
   #introduce(): void {
     if (this.#introduced || this.#options.role === "client") return;
@@ -534,7 +490,7 @@ export class Session implements RequestOpener {
   }
 
   #sendRaw(bytes: Uint8Array): void {
-    this.#queue.pushControl(bytes);
+    this.#writer.queue.pushControl(bytes);
   }
 
   /** Sends a frame ahead of all data. A flood that can't be answered ends the session. */
@@ -546,7 +502,7 @@ export class Session implements RequestOpener {
     if (this.#phase === "closed" || this.#failed) return;
     if (this.#trace) this.#traceFrame("sent", name, 0, bytes.length);
     try {
-      this.#queue.pushControl(bytes);
+      this.#writer.queue.pushControl(bytes);
     } catch (error) {
       this.#fail(error);
     }
@@ -569,14 +525,14 @@ export class Session implements RequestOpener {
   }
 
   #streamHost(): StreamHost {
-    const chunkSize = () => this.#chunk;
+    const chunkSize = () => this.#writer.chunkSize;
     const roundTrip = () => this.#heartbeat?.shortest ?? null;
     return {
       transmit: (stream, name, bytes) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length);
-        return this.#queue.push(stream, bytes);
+        return this.#writer.queue.push(stream, bytes);
       },
-      retract: (stream, error) => this.#queue.drop(stream, error),
+      retract: (stream, error) => this.#writer.queue.drop(stream, error),
       urge: (name, bytes) => this.#urge(name, bytes),
       over: (stream) => {
         this.#streams.delete(stream.id);
@@ -597,31 +553,13 @@ export class Session implements RequestOpener {
 
   // Ending.
 
-  #endOf(error: FshError): SessionEnd {
-    switch (error.error) {
-      case "GOING_AWAY":
-      case "IDLE_TIMEOUT":
-        return { how: "graceful", error };
-      case "PEER_TIMEOUT":
-      case "HANDSHAKE_TIMEOUT":
-      case "STALLED":
-        return { how: "timed-out", error };
-      case "CONNECTION_LOST":
-      case "CONNECTION_RESET":
-      case "INTERRUPTED":
-        return { how: "abrupt", error };
-      default:
-        return { how: "breach", error };
-    }
-  }
-
   /** All is said: flush, FIN, and wait a little for the peer's FIN. */
   #bow(error: FshError | null): void {
     if (this.#farewell || this.#phase === "closed") return;
-    const end: SessionEnd = error ? this.#endOf(error) : { how: "graceful", error: null };
+    const end: SessionEnd = error ? endOf(error) : { how: "graceful", error: null };
     this.#whyEnded = error ?? new FshError("GOING_AWAY", { subject: this.remote });
     this.#farewell = end;
-    this.#queue.wake();
+    this.#writer.queue.wake();
     this.#cancelFarewell = this.#clock.after(FAREWELL, () => this.#finish(end, false));
   }
 
@@ -629,7 +567,7 @@ export class Session implements RequestOpener {
   #fail(thrown: unknown): void {
     if (this.#failed || this.#phase === "closed") return;
     const error = toFshError(thrown);
-    const end = this.#endOf(error);
+    const end = endOf(error);
     if (this.#farewell && end.how === "abrupt") return this.#finish(this.#farewell, false);
     this.#whyEnded = error;
     if (end.how === "abrupt") return this.#finish(end, false);
@@ -641,7 +579,7 @@ export class Session implements RequestOpener {
     if (error.error !== "BAD_PREFACE") {
       try {
         this.#introduce();
-        this.#queue.pushControl(encodeMessage("ERROR", 0, fields));
+        this.#writer.queue.pushControl(encodeMessage("ERROR", 0, fields));
       } catch {
         // A flooded queue has no room for it.
       }
@@ -663,7 +601,7 @@ export class Session implements RequestOpener {
       (this.#farewell ? this.#whyEnded : new FshError("CONNECTION_LOST", { subject: this.remote }));
     this.#whyEnded = error;
     for (const stream of [...this.#streams.values()]) stream.sever(error);
-    this.#queue.fail(error);
+    this.#writer.queue.fail(error);
     this.#ready.reject(error);
     if (abort) this.#connection.abort();
     else this.#connection.close();
