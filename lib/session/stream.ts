@@ -348,7 +348,8 @@ export class Stream implements CommandStream {
   /** Lets the peer send as much as was consumed, not for every little bit; more, where the link holds more. */
   #grant(bytes: number): void {
     this.#consumed += bytes;
-    if (this.#consumed < this.#window / 2 || this.#remoteFin || this.#over) return;
+    // By half the window it starts with, so that a wide one is refilled steadily, not in bursts.
+    if (this.#consumed < this.#options.receiveWindow / 2 || this.#remoteFin || this.#over) return;
     const credit = this.#consumed + this.#widen();
     this.#allowance += credit;
     this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit }));
@@ -356,14 +357,15 @@ export class Stream implements CommandStream {
   }
 
   /**
-   * The window must hold what is under way: bandwidth × round trip. At the rate of the last half window, twice that; so a
-   * reader that keeps up is soon limited by the link alone, and one that is slow gets no more to hold.
+   * The window must hold what is under way: bandwidth × round trip, and as much again for what queues on the way. It grows
+   * to twice that at the rate of the last grant; so a reader that keeps up is soon limited by the link alone, and one that
+   * is slow gets no more to hold.
    */
   #widen(): number {
     const now = this.#host.now();
     const elapsed = Math.max(now - this.#granted, 0.01);
     this.#granted = now;
-    const wanted = 2 * (this.#consumed / elapsed) * (this.#host.roundTrip ?? 0);
+    const wanted = 4 * (this.#consumed / elapsed) * (this.#host.roundTrip ?? 0);
     const wider = Math.max(this.#window, Math.min(wanted, this.#window * 2, MAX_RECEIVE_WINDOW));
     const more = Math.floor(wider) - this.#window;
     this.#window += more;
