@@ -16,13 +16,11 @@ import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
 import type { RequestOpener } from "./command.ts";
 import { Handshake, type HandshakeOptions, type HandshakeStep, type Terms } from "./handshake.ts";
-import { Heartbeat } from "./heartbeat.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
+import { Vitals } from "./vitals.ts";
 import { Writer } from "./writer.ts";
 
-/** While data flows, the round trip is measured this often, in milliseconds. */
-const PROBE_INTERVAL = 250;
 /** How long the last words may take to reach the peer, in milliseconds. */
 const FAREWELL = 2000;
 
@@ -61,7 +59,7 @@ export class Session implements RequestOpener {
   #log: Log;
   #phase: Phase = "hello";
   #terms: Terms | null = null;
-  #heartbeat: Heartbeat | null = null;
+  #vitals: Vitals | null = null;
   #ready = Promise.withResolvers<void>();
   #end = Promise.withResolvers<SessionEnd>();
   #closing: Promise<SessionEnd> | null = null;
@@ -70,17 +68,11 @@ export class Session implements RequestOpener {
   #lastStream = -1;
   /** Requests that are being served. */
   #running = 0;
-  /** When a transfer last moved on, in either direction. */
-  #lastProgress: number;
   /** The session can't go on; what still comes in is not looked at. */
   #failed = false;
   /** What the session ends with once the last words are out; null while it runs. */
   #farewell: SessionEnd | null = null;
   #whyEnded = new FshError("CONNECTION_LOST");
-  #lastFrame: number;
-  #lastProbe: number;
-  #lastSent: number;
-  #cancelWatch: (() => void) | null = null;
   #cancelFarewell: (() => void) | null = null;
   #idleWaiters: (() => void)[] = [];
 
@@ -90,10 +82,6 @@ export class Session implements RequestOpener {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#trace = options.log.enabled("trace");
-    this.#lastFrame = this.#clock.now();
-    this.#lastProbe = this.#lastFrame;
-    this.#lastProgress = this.#lastFrame;
-    this.#lastSent = this.#lastFrame;
     this.ended = this.#end.promise;
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
@@ -103,11 +91,8 @@ export class Session implements RequestOpener {
     this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
       clock: this.#clock,
-      moved: () => this.#heartbeat?.heard(),
-      written: (now) => {
-        this.#lastSent = now;
-        this.#probe(now);
-      },
+      moved: () => this.#vitals?.moved(),
+      written: (now) => this.#vitals?.written(now),
       idle: () => this.#farewell ? "finish" : this.#phase === "closed" ? "stop" : "wait",
     });
   }
@@ -186,8 +171,7 @@ export class Session implements RequestOpener {
     const lost = this.ended.then((end) => {
       throw end.error ?? new FshError("CONNECTION_LOST", { subject: this.remote });
     });
-    if (!this.#heartbeat) return lost;
-    return Promise.race([this.#heartbeat.ping(), lost]);
+    return this.#vitals ? Promise.race([this.#vitals.ping(), lost]) : lost;
   }
 
   /**
@@ -237,10 +221,7 @@ export class Session implements RequestOpener {
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
-      this.#lastFrame = this.#clock.now();
-      this.#heartbeat?.heard();
-      this.#reassure(this.#lastFrame);
-      this.#probe(this.#lastFrame);
+      this.#vitals?.received();
       this.#splitter.filled(read);
     }
   }
@@ -303,7 +284,7 @@ export class Session implements RequestOpener {
   #receive(frame: RawFrame): void {
     if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
     if (frame.name === "DATA") {
-      this.#lastProgress = this.#lastFrame;
+      this.#vitals?.progressed();
       return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
     }
     this.#dispatch(decodeMessage(frame), frame.payload.length);
@@ -319,13 +300,13 @@ export class Session implements RequestOpener {
       case "PING":
         return this.#say("PONG", 0, message.fields);
       case "PONG":
-        return this.#heartbeat?.pong(message.fields.nonce);
+        return this.#vitals?.pong(message.fields.nonce);
       case "GOAWAY":
         return this.#peerLeaves(message);
       case "ERROR":
         return this.#peerFailed(message);
       case "WINDOW":
-        this.#lastProgress = this.#lastFrame;
+        this.#vitals?.progressed();
         return this.#streamOf("WINDOW", message.stream)?.receiveCredit(message.fields.credit);
       case "CANCEL": {
         const error = new FshError(errorName(message.fields.code), { remote: true });
@@ -427,60 +408,28 @@ export class Session implements RequestOpener {
     this.#phase = "ready";
     const { session, user } = this.identity;
     this.#log = this.#log.with({ session, user: user || undefined });
-    this.#heartbeat = new Heartbeat({
+    const { stallTimeout, idleTimeout } = this.#options;
+    this.#vitals = new Vitals({
       clock: this.#clock,
-      interval: terms.heartbeat,
-      misses: terms.misses,
-      send: (nonce) => this.#say("PING", 0, { nonce }),
+      terms,
+      stallTimeout,
+      idleTimeout,
+      streams: () => this.#streams.values(),
+      ping: (nonce) => this.#say("PING", 0, { nonce }),
       dead: (silence) => {
         const detail = `nothing heard for ${(silence / 1000).toFixed(1)} s, ${terms.misses} heartbeats unanswered`;
         this.#finish(endOf(new FshError("PEER_TIMEOUT", { subject: this.remote, detail })), true);
       },
+      stalled: (stream) => {
+        this.#log.warn("transfer stalled", { stream: stream.id, seconds: stallTimeout / 1000 });
+        stream.fail(new FshError("STALLED", { detail: `no byte moved for ${stallTimeout / 1000} s` }));
+      },
+      idle: () => this.close({ error: new FshError("IDLE_TIMEOUT", { detail: `for ${idleTimeout / 1000} s` }) }),
     });
-    this.#watch();
-    // The first measure, before data stands in its way.
-    this.#heartbeat.probe();
     this.#ready.resolve();
   }
 
-  /** Looks now and then for transfers that stall and for a session that nobody uses. */
-  #watch(): void {
-    const { stallTimeout, idleTimeout } = this.#options;
-    const shortest = Math.min(stallTimeout || Infinity, idleTimeout || Infinity);
-    if (shortest === Infinity) return;
-    this.#cancelWatch = this.#clock.after(Math.max(shortest / 4, 10), () => {
-      const now = this.#clock.now();
-      for (const stream of [...this.#streams.values()]) {
-        if (stallTimeout > 0 && stream.hasStalled(stallTimeout, this.#lastProgress)) {
-          this.#log.warn("transfer stalled", { stream: stream.id, seconds: stallTimeout / 1000 });
-          stream.fail(new FshError("STALLED", { detail: `no byte moved for ${stallTimeout / 1000} s` }));
-        }
-      }
-      if (idleTimeout > 0 && this.#streams.size === 0 && now - this.#lastFrame > idleTimeout) {
-        this.close({ error: new FshError("IDLE_TIMEOUT", { detail: `for ${idleTimeout / 1000} s` }) });
-      } else this.#watch();
-    });
-  }
-
   // Writing.
-
-  /**
-   * Says something to a peer that keeps sending while we have nothing to say: its PING, and our PONG to it, may be stuck
-   * behind megabytes on a slow link.
-   */
-  #reassure(now: number): void {
-    const interval = this.#terms?.heartbeat ?? 0;
-    if (interval === 0 || now - this.#lastSent < interval / 3) return;
-    this.#lastSent = now;
-    this.#heartbeat?.ping();
-  }
-
-  /** Measures the round trip while streams are open. */
-  #probe(now: number): void {
-    if (now - this.#lastProbe < PROBE_INTERVAL || this.#streams.size === 0) return;
-    this.#lastProbe = now;
-    this.#heartbeat?.probe();
-  }
 
   /** A server's preface goes before whatever else it has to say. */
   #introduce(): void {
@@ -526,7 +475,7 @@ export class Session implements RequestOpener {
 
   #streamHost(): StreamHost {
     const chunkSize = () => this.#writer.chunkSize;
-    const roundTrip = () => this.#heartbeat?.shortest ?? null;
+    const roundTrip = () => this.#vitals?.roundTrip ?? null;
     return {
       transmit: (stream, name, bytes) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length);
@@ -593,8 +542,7 @@ export class Session implements RequestOpener {
   #finish(end: SessionEnd, abort: boolean): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
-    this.#heartbeat?.stop();
-    this.#cancelWatch?.();
+    this.#vitals?.stop();
     this.#cancelFarewell?.();
     // Whoever said goodbye did not close without notice.
     const error = end.error ??
