@@ -8,7 +8,6 @@ const HEARTBEAT = ["--heartbeat", "300ms", "--heartbeat-misses", "2"];
 
 Deno.test("frozen clients hold neither sockets nor files once their heartbeats are missed, full buffers or not", async () => {
   await using server = await ServerProcess.start({ args: HEARTBEAT });
-  await using local = await scratch();
   await Deno.mkdir(`${server.folder}/tree`);
   for (let i = 0; i < 8; i++) {
     await Deno.writeFile(`${server.folder}/tree/${i}`, new Uint8Array());
@@ -17,11 +16,11 @@ Deno.test("frozen clients hold neither sockets nor files once their heartbeats a
   await fsh(["ls", server.url]);
   const before = server.descriptors();
   const clients = names(`${server.folder}/tree`).map((name) =>
-    spawnFsh(["get", "-q", `${server.url}tree/${name}`, `${local.path}/${name}`])
+    spawnFsh(["get", "-q", "--retries", "0", `${server.url}tree/${name}`, "/dev/null"])
   );
   await eventually("all the gets to begin", 5000, () => server.descriptors() >= before + 2 * clients.length);
   for (const client of clients) client.kill("SIGSTOP");
-  await eventually("all to be missed", 5000, () => server.log.match(/PEER_TIMEOUT/g)?.length === clients.length);
+  await eventually("all to be missed", 5000, () => (server.log.match(/PEER_TIMEOUT/g)?.length ?? 0) >= clients.length);
   await eventually("all descriptors to be back", 3000, () => server.descriptors() <= before);
   for (const client of clients) {
     client.kill("SIGKILL");

@@ -6,7 +6,7 @@ import { eventually, FSH, fsh, names, scratch, ServerProcess } from "../support/
 
 /** (3 + 1) × 300 ms, and what a loaded machine adds. */
 const HEARTBEAT = ["--heartbeat", "300ms", "--heartbeat-misses", "3"];
-const LIMIT = 1200 + 1500;
+const LIMIT = 1200 + 3000;
 
 Deno.test({
   name: "a link that goes down in mid-get is noticed by both sides, and nothing is left",

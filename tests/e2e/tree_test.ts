@@ -104,7 +104,7 @@ Deno.test("--limit-rate holds, on either side and in either direction", async ()
     const { code, err } = await fsh(args);
     assertEquals(code, 0, err);
     const seconds = (performance.now() - begun) / 1000;
-    assertEquals(seconds > 1.5 && seconds < 4, true, `${args[0]}: ${seconds} s for 6 MB at 3 MiB/s`);
+    assertEquals(seconds > 1.5 && seconds < 8, true, `${args[0]}: ${seconds} s for 6 MB at 3 MiB/s`);
   }
   assertEquals((await fsh(["get", "--limit-rate", "1", `${free.url}file`, "-"])).code, 2);
 });
