@@ -63,6 +63,11 @@ export function isWithin(path: SafePath, folder: SafePath): boolean {
   return folder === "/" || path === folder || path.startsWith(folder + "/");
 }
 
+/** The path of something below `folder`, relative to it: without a slash at its beginning. */
+export function relativePath(folder: SafePath, path: SafePath): string {
+  return folder === "/" ? path.slice(1) : path.slice(folder.length + 1);
+}
+
 /** Why one component is not acceptable, or null. */
 export function oddName(name: string, windows = Deno.build.os === "windows"): string | null {
   if (name === "") return "it has an empty component";

@@ -1,5 +1,4 @@
 import { globToRegExp, isGlob } from "@std/path";
-import { baseName, type SafePath } from "../base/virtual_path.ts";
 import type { Client } from "./client.ts";
 
 /**
@@ -68,10 +67,4 @@ export async function expandPattern(client: Client, path: string): Promise<strin
     found = next;
   }
   return found.sort();
-}
-
-/** The relative path of something below `folder`. */
-export function relativeTo(folder: SafePath, path: SafePath): string {
-  if (folder === path) return baseName(path);
-  return folder === "/" ? path.slice(1) : path.slice(folder.length + 1);
 }

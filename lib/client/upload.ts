@@ -6,7 +6,7 @@ import type { Stored } from "../storage/storage.ts";
 import { walk, type Walked } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
 import type { LocalPlace } from "./download.ts";
-import { relativeTo } from "./selection.ts";
+import { relativePath } from "../base/virtual_path.ts";
 import {
   BYTES_AT_ONCE,
   FILES_AT_ONCE,
@@ -109,7 +109,7 @@ export async function uploadTree(
   const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: ({ info }: Walked) => info.size };
   await forEachBounded(objectsBelow(place, options), bounds, async ({ info, path }) => {
     if (signal?.aborted) throw signal.reason;
-    const below = relativeTo(place.path, path);
+    const below = relativePath(place.path, path);
     const isFolder = info.type === "directory";
     if (selection && !selection.takes(below, isFolder)) return;
     const target = remote.endsWith("/") ? remote + below : `${remote}/${below}`;

@@ -2,7 +2,7 @@ import { forEachBounded } from "../base/concurrency.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, isError } from "../base/errors.ts";
-import { childPath, type SafePath } from "../base/virtual_path.ts";
+import { childPath, relativePath, type SafePath } from "../base/virtual_path.ts";
 import { readInto } from "../commands/body.ts";
 import { walk } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
@@ -57,7 +57,7 @@ export async function verifyTree(
   const base = remote.replace(/\/?$/, "/");
   const bounds = { count: AT_ONCE, weight: Infinity, weigh: () => 1 };
   await forEachBounded(filesBelow(place), bounds, async (path) => {
-    const below = path.slice(place.path === "/" ? 1 : place.path.length + 1);
+    const below = relativePath(place.path, path);
     const verdict = await verifyFile(client, { storage: place.storage, path }, base + below, options);
     options.found(below, verdict);
   });

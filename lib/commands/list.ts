@@ -2,7 +2,7 @@ import { FshError } from "../base/errors.ts";
 import { command, type CommandStream, type RequestOpener } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
 import { walk } from "../storage/walk.ts";
-import type { SafePath } from "../base/virtual_path.ts";
+import { relativePath, type SafePath } from "../base/virtual_path.ts";
 import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
 
 /** Bytes of a page at the most, where the client's window allows as much. */
@@ -26,9 +26,8 @@ export const listCommand = command({
 
 /** Pages of everything below a folder, named by their paths relative to it. */
 async function* tree(storage: Storage, folder: SafePath): AsyncIterable<{ entries: Entry[]; skipped: number }> {
-  const cut = folder === "/" ? 1 : folder.length + 1;
   for await (const { found, skipped } of walk(storage, folder)) {
-    yield { entries: found.map(({ info, path }) => ({ ...info, name: path.slice(cut) })), skipped };
+    yield { entries: found.map(({ info, path }) => ({ ...info, name: relativePath(folder, path) })), skipped };
   }
 }
 

@@ -39,6 +39,21 @@ function visible(folder: string): string[] {
   return names(folder).filter((name) => !name.startsWith(".fsh-part-"));
 }
 
+/** A get or put that has no end, under way, and is not tried again. */
+async function startTransfer(
+  direction: "get" | "put",
+  server: ServerProcess,
+  folder: string,
+  options: readonly string[] = [],
+): Promise<Deno.ChildProcess> {
+  const common = ["-q", "--retries", "0", ...options];
+  const client = direction === "get"
+    ? spawnFsh(["get", ...common, `${server.url}large`, `${folder}/copy`])
+    : spawnFsh(["put", ...common, "-", `${server.url}new`], { stdin: endless() });
+  await underWay(direction === "get" ? folder : server.folder);
+  return client;
+}
+
 /** The server has let go of all that the session held. */
 async function assertFreed(server: ServerProcess, before: number): Promise<void> {
   await eventually(`${before} descriptors`, 5000, () => server.descriptors() <= before);
@@ -50,10 +65,7 @@ for (const direction of ["get", "put"] as const) {
     await using local = await scratch();
     await fsh(["ls", server.url]);
     const before = server.descriptors();
-    const client = direction === "get"
-      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
-    await underWay(direction === "get" ? local.path : server.folder);
+    const client = await startTransfer(direction, server, local.path);
     client.kill("SIGSTOP");
     const begun = performance.now();
     const line = await server.logged(/session ended.*timed-out.*PEER_TIMEOUT.*/, DEADLINE + SLACK);
@@ -71,10 +83,7 @@ for (const direction of ["get", "put"] as const) {
   Deno.test(`a server that is frozen in mid-${direction} is noticed and named`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
-    const client = direction === "get"
-      ? spawnFsh(["get", "-q", "--retries", "0", ...HEARTBEAT, `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "--retries", "0", ...HEARTBEAT, "-", `${server.url}new`], { stdin: endless() });
-    await underWay(direction === "get" ? local.path : server.folder);
+    const client = await startTransfer(direction, server, local.path, HEARTBEAT);
     server.child.kill("SIGSTOP");
     const begun = performance.now();
     const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
@@ -92,10 +101,7 @@ for (const direction of ["get", "put"] as const) {
     await using local = await scratch();
     await fsh(["ls", server.url]);
     const before = server.descriptors();
-    const client = direction === "get"
-      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
-    await underWay(direction === "get" ? local.path : server.folder);
+    const client = await startTransfer(direction, server, local.path);
     client.kill("SIGKILL");
     await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
     assertMatch(await server.logged(/session ended.*abrupt.*/), /CONNECTION_(RESET|LOST)/);
@@ -107,10 +113,7 @@ for (const direction of ["get", "put"] as const) {
   Deno.test(`a server that is killed in mid-${direction} ends the client at once, with a reason`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
-    const client = direction === "get"
-      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
-    await underWay(direction === "get" ? local.path : server.folder);
+    const client = await startTransfer(direction, server, local.path);
     server.child.kill("SIGKILL");
     const begun = performance.now();
     const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
@@ -125,10 +128,7 @@ for (const direction of ["get", "put"] as const) {
   Deno.test(`exit status 130: Ctrl-C in mid-${direction} keeps what can be continued, and nothing else`, async () => {
     await using server = await serverWithLargeFile();
     await using local = await scratch();
-    const client = direction === "get"
-      ? spawnFsh(["get", "-q", "--retries", "0", `${server.url}large`, `${local.path}/copy`])
-      : spawnFsh(["put", "-q", "--retries", "0", "-", `${server.url}new`], { stdin: endless() });
-    await underWay(direction === "get" ? local.path : server.folder);
+    const client = await startTransfer(direction, server, local.path);
     client.kill("SIGINT");
     const [{ code }, err] = await Promise.all([client.status, toText(client.stderr), toText(client.stdout)]);
     assertEquals(code, 130, err);
