@@ -25,7 +25,7 @@ export const ROOT = "/" as SafePath;
 export function safePath(raw: string): SafePath {
   const reject = (detail: string) => new FshError("PATH_REJECTED", { subject: raw, detail });
   if (!raw.startsWith("/")) throw reject("it must begin with /");
-  if (encodeUtf8(raw).length > MAX_PATH_BYTES) {
+  if (raw.length * 3 > MAX_PATH_BYTES && encodeUtf8(raw).length > MAX_PATH_BYTES) {
     throw new FshError("NAME_TOO_LONG", { subject: raw.slice(0, 40) + "…", detail: `over ${MAX_PATH_BYTES} bytes` });
   }
   if (!raw.isWellFormed()) throw reject("it is not valid Unicode");

@@ -8,13 +8,12 @@ import {
   downloadTree,
   fileSink,
   folderOf,
-  type LocalPlace,
   newSinkState,
   outputError,
   type SinkState,
 } from "../client/download.ts";
 import { expandPattern, hasPattern } from "../client/selection.ts";
-import { oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
+import { type LocalPlace, oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
 import type { Sink } from "../session/command.ts";
 import { LocalStorage } from "../storage/local.ts";

@@ -9,6 +9,7 @@ import { mkdir } from "../commands/mkdir.ts";
 import { move } from "../commands/move.ts";
 import { put, type PutOptions, type PutSource } from "../commands/put.ts";
 import { remove } from "../commands/remove.ts";
+import { getSmall, putSmall, type SmallSource } from "../commands/small_files.ts";
 import { type Info, stat } from "../commands/stat.ts";
 import type { SessionLimits } from "../session/handshake.ts";
 import { Session } from "../session/session.ts";
@@ -102,6 +103,19 @@ export class Client {
 
   put(path: string, source: PutSource, options: PutOptions): Promise<Sum> {
     return put(this.#session, path, source, options);
+  }
+
+  /** Gets many small files at once: see `getSmall` of commands/small_files.ts. */
+  getSmall(paths: readonly string[], options: Parameters<typeof getSmall>[2]): Promise<void> {
+    return getSmall(this.#session, paths, options);
+  }
+
+  /** Puts many small files at once; answers, for each, null or why it is not in place. */
+  putSmall(
+    files: readonly SmallSource[],
+    options: Parameters<typeof putSmall>[2],
+  ): Promise<(FshError | null)[]> {
+    return putSmall(this.#session, files, options);
   }
 
   mkdir(path: string, options: { parents?: boolean } = {}): Promise<void> {

@@ -1,41 +1,30 @@
 import { dirname } from "@std/path";
-import { forEachBounded } from "../base/concurrency.ts";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
-import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { childPath, parentPath, ROOT } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import { worthKeeping } from "../commands/put.ts";
 import type { Sink } from "../session/command.ts";
 import { osError } from "../storage/os_error.ts";
-import type { FileWriter, Storage, WriteOptions } from "../storage/storage.ts";
+import type { FileWriter, WriteOptions } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Client } from "./client.ts";
-import {
-  BYTES_AT_ONCE,
-  FILES_AT_ONCE,
-  oneOfSeveral,
-  sameFile,
-  type TransferOptions,
-  WORTH_RESUMING,
-} from "./transfer.ts";
-
-/** A place on this side: a storage and a path in it. */
-export interface LocalPlace {
-  readonly storage: Storage;
-  readonly path: SafePath;
-}
+import { forEachOfTree } from "./batches.ts";
+import { FolderMaker, isThere, SmallDownloads } from "./small_downloads.ts";
+import { type FileState, type LocalPlace, oneOfSeveral, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
 
 /** Gets one file into its place: a part file first, the name only once all is there and the digest agrees. */
 export async function downloadFile(
   client: Client,
   remote: string,
   place: LocalPlace,
-  options: TransferOptions,
+  options: TransferOptions & { known?: FileState },
 ): Promise<void> {
   const { events, signal, noReplace = false, preserve = false } = options;
   const algorithm = comparable(options);
-  if (options.update && await isThere(client, remote, place)) return events.unchanged(remote);
-  if (options.dryRun) return events.planned(remote, (await client.stat(remote)).size);
+  const look = () => options.known ?? client.stat(remote);
+  if (options.update && await isThere(place, look)) return events.unchanged(remote);
+  if (options.dryRun) return events.planned(remote, (await look()).size);
   // Not the server's address, which may change: what is left is compared before it counts.
   const owner = JSON.stringify(["get", remote]);
   let writer: FileWriter | null = null;
@@ -86,19 +75,6 @@ async function openPart(place: LocalPlace, owner: string | null, options: WriteO
   } catch (error) {
     if (!isError(error, "LOCKED")) throw error;
     return await storage.openWrite(path, options);
-  }
-}
-
-/** Whether the file is there with the size and time that the server's has. */
-async function isThere(client: Client, remote: string, place: LocalPlace): Promise<boolean> {
-  try {
-    const own = await place.storage.stat(place.path);
-    if (own.type !== "file") return false;
-    const theirs = await client.stat(remote);
-    return sameFile(own, theirs);
-  } catch (error) {
-    if (isError(error, "NOT_FOUND") && !error.remote) return false;
-    throw error;
   }
 }
 
@@ -159,37 +135,35 @@ export async function downloadTree(
   const base = remote.endsWith("/") ? remote : `${remote}/`;
   if (place.path !== ROOT && !dryRun) await makeFolders(storage, place.path);
   const folders = new FolderMaker(storage);
-  const bounds = { count: FILES_AT_ONCE, weight: BYTES_AT_ONCE, weigh: (entry: Entry) => entry.size };
-  await forEachBounded(entriesBelow(client, remote, options), bounds, async (entry) => {
-    if (signal?.aborted) throw signal.reason;
-    const isFolder = entry.type === "directory";
-    if (selection && !selection.takes(entry.name, isFolder)) return;
-    await oneOfSeveral(base + entry.name, events, async () => {
-      const path = childPath(place.path, entry.name);
-      if (isFolder) return dryRun || selection?.onlyFiles ? undefined : await makeFolders(storage, path);
-      if (entry.type !== "file") return events.skipped(base + entry.name, describe(entry));
-      if (!dryRun) await folders.make(parentPath(path));
-      await downloadFile(client, base + entry.name, { storage, path }, options);
-    });
+  const chosen = (entry: Entry) => !selection || selection.takes(entry.name, entry.type === "directory");
+  await forEachOfTree(pagesBelow(client, remote, { ...options, chosen }), {
+    describe: (entry) => entry,
+    async batch(entries, settled) {
+      if (signal?.aborted) throw signal.reason;
+      await new SmallDownloads(client, { base, place, folders, options, settled }).run(entries);
+    },
+    async single(entry) {
+      if (signal?.aborted) throw signal.reason;
+      const path = base + entry.name;
+      await oneOfSeveral(path, events, async () => {
+        const own = childPath(place.path, entry.name);
+        if (entry.type === "directory") {
+          if (!dryRun && !selection?.onlyFiles) await folders.make(own);
+          return;
+        }
+        if (entry.type !== "file") return events.skipped(path, describe(entry));
+        if (!dryRun && !folders.isMade(parentPath(own))) await folders.make(parentPath(own));
+        await downloadFile(client, path, { storage, path: own }, { ...options, known: entry });
+      });
+    },
   });
 }
 
-/** Makes each folder once, however many files go into it. */
-class FolderMaker {
-  readonly #storage: Storage;
-  #last: { path: SafePath; made: Promise<void> } | null = null;
-
-  constructor(storage: Storage) {
-    this.#storage = storage;
-  }
-
-  make(path: SafePath): Promise<void> {
-    if (this.#last?.path !== path) this.#last = { path, made: makeFolders(this.#storage, path) };
-    return this.#last.made;
-  }
-}
-
-async function* entriesBelow(client: Client, remote: string, options: TransferOptions): AsyncGenerator<Entry> {
+async function* pagesBelow(
+  client: Client,
+  remote: string,
+  options: TransferOptions & { chosen: (entry: Entry) => boolean },
+): AsyncGenerator<Entry[]> {
   const listing = client.list(remote, { recursive: true });
   try {
     for (;;) {
@@ -199,7 +173,7 @@ async function* entriesBelow(client: Client, remote: string, options: TransferOp
         if (skipped > 0) options.events.skipped(remote, `${skipped} names that are not Unicode or could not be read`);
         return;
       }
-      yield* page.value;
+      yield page.value.filter(options.chosen);
     }
   } finally {
     await listing.return({ count: 0, skipped: 0 });

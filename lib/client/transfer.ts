@@ -1,7 +1,15 @@
 import type { DigestAlgorithm } from "../base/digest.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { SafePath } from "../base/virtual_path.ts";
+import type { Storage } from "../storage/storage.ts";
 import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
+
+/** A place on this side: a storage and a path in it. */
+export interface LocalPlace {
+  readonly storage: Storage;
+  readonly path: SafePath;
+}
 
 /** What a transfer tells while it runs. */
 export interface TransferEvents {
@@ -57,9 +65,14 @@ export async function oneOfSeveral(path: string, events: TransferEvents, work: (
     await work();
   } catch (thrown) {
     const error = toFshError(thrown);
-    if (ERRORS[error.error].exit === 3 || error.error === "INTERRUPTED") throw error;
+    if (endsAll(error)) throw error;
     events.failed(path, error);
   }
+}
+
+/** Whether no other file can be moved after this, either: a lost connection, Ctrl-C. */
+export function endsAll(error: FshError): boolean {
+  return ERRORS[error.error].exit === 3 || error.error === "INTERRUPTED";
 }
 
 /** Whether two descriptions are of the same state of a file, as far as size and time tell. */
@@ -67,7 +80,8 @@ export function sameFile(a: FileState, b: FileState): boolean {
   return a.type === b.type && a.size === b.size && a.modified !== null && a.modified === b.modified;
 }
 
-interface FileState {
+/** What tells whether a file has changed. */
+export interface FileState {
   readonly type: string;
   readonly size: number;
   readonly modified: number | null;

@@ -6,7 +6,7 @@ import { childPath, relativePath, type SafePath } from "../base/virtual_path.ts"
 import { readInto } from "../commands/body.ts";
 import { walk } from "../storage/walk.ts";
 import type { Client } from "./client.ts";
-import type { LocalPlace } from "./download.ts";
+import type { LocalPlace } from "./transfer.ts";
 
 /** How a local file and its counterpart compare. */
 export type Verdict = "same" | "differs" | "only here" | "only there";

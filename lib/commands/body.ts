@@ -2,7 +2,7 @@ import { frameBuffers } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
-import { FshError } from "../base/errors.ts";
+import { FshError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
 import type { Message } from "../wire/codec.ts";
@@ -200,4 +200,23 @@ export async function expect<N extends Message["name"]>(
     throw error;
   }
   return message as Extract<Message, { name: N }>;
+}
+
+/** Works with a stream, and gives it up when the signal says so or the work fails. */
+export async function interruptible<T>(
+  stream: CommandStream,
+  signal: AbortSignal | undefined,
+  work: (stream: CommandStream) => Promise<T>,
+): Promise<T> {
+  const interrupt = () => stream.cancel(toFshError(signal?.reason));
+  signal?.addEventListener("abort", interrupt);
+  try {
+    if (signal?.aborted) interrupt();
+    return await work(stream);
+  } catch (error) {
+    stream.cancel(toFshError(error));
+    throw error;
+  } finally {
+    signal?.removeEventListener("abort", interrupt);
+  }
 }

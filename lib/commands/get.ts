@@ -1,11 +1,11 @@
 import { equalBytes } from "../base/bytes.ts";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
-import { FshError, toFshError } from "../base/errors.ts";
+import { FshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import { command, type RequestOpener, type Sink } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
-import { expect, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
+import { expect, interruptible, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
 import type { Info } from "./stat.ts";
 
 export const getCommand = command({
@@ -72,10 +72,7 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
   const { offset = 0, length = null, have, signal } = options;
   const algorithm = have?.algorithm ?? options.algorithm ?? "crc32";
   const stream = session.open("GET", { path, offset, length, algorithm, prefix: have?.peek() ?? new Uint8Array() });
-  const interrupt = () => stream.cancel(toFshError(signal?.reason));
-  signal?.addEventListener("abort", interrupt);
-  try {
-    if (signal?.aborted) interrupt();
+  return await interruptible(stream, signal, async () => {
     const { fields: info } = await expect(stream, "INFO");
     const goesOn = have !== undefined && info.offset === offset;
     const digest = goesOn ? have : createDigest(algorithm);
@@ -85,10 +82,5 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
     const { limiter, progress } = options;
     const sum = await receiveBody(stream, sink, { digest, limit, begun, limiter, progress, subject: path });
     return { ...sum, info };
-  } catch (error) {
-    stream.cancel(toFshError(error));
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", interrupt);
-  }
+  });
 }

@@ -6,7 +6,17 @@ import { parentPath, type SafePath } from "../base/virtual_path.ts";
 import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
 import type { FileWriter } from "../storage/storage.ts";
 import { type FrameFields, OPTION_CONTINUE, OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
-import { compareSums, expect, type Progress, readInto, receiveBody, sendBody, type Source, type Sum } from "./body.ts";
+import {
+  compareSums,
+  expect,
+  interruptible,
+  type Progress,
+  readInto,
+  receiveBody,
+  sendBody,
+  type Source,
+  type Sum,
+} from "./body.ts";
 import { makeFolders } from "./mkdir.ts";
 
 export const putCommand = command({
@@ -151,10 +161,7 @@ export async function put(
       (goOn ? OPTION_CONTINUE : 0),
     key,
   });
-  const interrupt = () => stream.cancel(toFshError(signal?.reason));
-  signal?.addEventListener("abort", interrupt);
-  try {
-    if (signal?.aborted) interrupt();
+  return await interruptible(stream, signal, async () => {
     const { digest, begun } = goOn
       ? await agree(stream, source, algorithm, options)
       : { digest: createDigest(algorithm), begun: 0 };
@@ -171,12 +178,7 @@ export async function put(
     await stream.send("END", sum, { fin: true });
     compareSums(sum, (await expect(stream, "END")).fields, path);
     return sum;
-  } catch (error) {
-    stream.cancel(toFshError(error));
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", interrupt);
-  }
+  });
 }
 
 /** Compares what the server has with the beginning of the source; the source then stands where DATA begin. */

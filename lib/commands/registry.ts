@@ -7,6 +7,7 @@ import { mkdirCommand } from "./mkdir.ts";
 import { moveCommand } from "./move.ts";
 import { putCommand } from "./put.ts";
 import { removeCommand } from "./remove.ts";
+import { getsCommand, putsCommand } from "./small_files.ts";
 import { statCommand } from "./stat.ts";
 
 /** Every request of the FRAMES table and who serves it; a request without a command does not compile. */
@@ -19,4 +20,6 @@ export const COMMANDS: Readonly<Record<RequestName, AnyCommand>> = {
   REMOVE: removeCommand,
   MOVE: moveCommand,
   HASH: hashCommand,
+  GETS: getsCommand,
+  PUTS: putsCommand,
 };

@@ -1,5 +1,16 @@
-import { encodeUtf8, equalBytes } from "../base/bytes.ts";
-import type { Descriptors, Native, NativeSocket, RawName, SocketEnds, Sockets } from "./native.ts";
+import { equalBytes } from "../base/bytes.ts";
+import type {
+  Descriptors,
+  Native,
+  NativeSocket,
+  NewRawFile,
+  RawFile,
+  RawInfo,
+  RawName,
+  Room,
+  SocketEnds,
+  Sockets,
+} from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
@@ -18,11 +29,33 @@ const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const SYS_OPENAT2 = 437n; // the same on every architecture
 const RESOLVE_NO_MAGICLINKS = 0x02n; // linux/openat2.h
 const RESOLVE_BENEATH = 0x08n;
+const AT_SYMLINK_NOFOLLOW = 0x100; // linux/fcntl.h
+const STATX_BASIC_STATS = 0x7ff; // linux/stat.h
+const S_IFMT = 0o170000;
+const FILE_TYPES: Readonly<Record<number, RawInfo["type"]>> = {
+  0o100000: "file",
+  0o040000: "directory",
+  0o120000: "symlink",
+};
+const O_NONBLOCK = 0o4000;
+const O_WRONLY = 1;
+const O_CREAT = 0o100;
+const O_EXCL = 0o200;
+const LOCK_EX = 2; // sys/file.h
+const LOCK_NB = 4;
+const UTIME_NOW = (1n << 30n) - 1n; // sys/stat.h
+/** asm-generic/fcntl.h has O_NOFOLLOW as 0o400000, arm64 overrides it. */
+const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const RENAME_NOREPLACE = 1; // linux/fs.h
 const ENOSYS = 38;
 const M_MMAP_THRESHOLD = -3; // malloc.h
 /** Blocks from this many bytes on are mapped one by one. Unset, the threshold climbs to the largest block ever freed. */
 const LARGE_BLOCK = 256 * 1024;
+
+/** struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve. */
+const OPEN_HOW = new Uint8Array(
+  BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).buffer,
+);
 
 /** errno.h names of the numbers that callers tell apart. */
 const ERRNO: Readonly<Record<number, string>> = {
@@ -49,6 +82,17 @@ const SYMBOLS = {
   __errno_location: { parameters: [], result: "pointer" },
   syscall: { parameters: ["i64", "i64", "buffer", "buffer", "i64"], result: "i64" },
   open: { parameters: ["buffer", "i32"], result: "i32" },
+  openat: { parameters: ["i32", "buffer", "i32", "u32"], result: "i32" },
+  read: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  statx: { parameters: ["i32", "buffer", "i32", "u32", "buffer"], result: "i32" },
+  write: { parameters: ["i32", "buffer", "usize"], result: "isize" },
+  flock: { parameters: ["i32", "i32"], result: "i32" },
+  futimens: { parameters: ["i32", "buffer"], result: "i32" },
+  fchmod: { parameters: ["i32", "u32"], result: "i32" },
+  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
+  unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
+  fsync: { parameters: ["i32"], result: "i32", nonblocking: true },
+  syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
   close: { parameters: ["i32"], result: "i32" },
   malloc_trim: { parameters: ["usize"], result: "i32" },
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
@@ -84,8 +128,16 @@ function errno(libc: Libc): number {
   return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
 }
 
-function cString(text: string): Uint8Array<ArrayBuffer> {
-  return encodeUtf8(text + "\0");
+/** Names for the calls that take one or two, made anew for each call; PATH_MAX of linux/limits.h is 4096. */
+const scratch = [new Uint8Array(3 * 4097), new Uint8Array(3 * 4097)] as const;
+const encoder = new TextEncoder();
+
+/** A C string, good until the next one is made in the same `place`. */
+function cString(text: string, place: 0 | 1 = 0): Uint8Array<ArrayBuffer> {
+  const into = scratch[place];
+  if (text.length > 4096) throw Object.assign(new Error("ENAMETOOLONG"), { code: "ENAMETOOLONG" });
+  into[encoder.encodeInto(text, into).written] = 0;
+  return into;
 }
 
 class LinuxSockets implements Sockets {
@@ -169,6 +221,10 @@ function addressBytes(address: string): Uint8Array {
 class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
   readonly #names = new Uint8Array(64 * 1024);
+  readonly #stat = new Uint8Array(256);
+  readonly #times = new BigInt64Array(4);
+  readonly #timeBytes = new Uint8Array(this.#times.buffer);
+  readonly #statView = new DataView(this.#stat.buffer);
 
   constructor(libc: Libc) {
     this.#libc = libc;
@@ -193,16 +249,14 @@ class LinuxDescriptors implements Descriptors {
   }
 
   holdBeneath(root: number, path: string): number {
-    // struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve.
-    const how = BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
     for (let attempt = 0;; attempt++) {
       const fd = Number(
         this.#libc.syscall(
           SYS_OPENAT2,
           BigInt(root),
           cString(path),
-          new Uint8Array(how.buffer),
-          BigInt(how.byteLength),
+          OPEN_HOW,
+          BigInt(OPEN_HOW.length),
         ),
       );
       // EAGAIN: something was renamed meanwhile and the kernel could not be sure (openat2(2)).
@@ -239,13 +293,100 @@ class LinuxDescriptors implements Descriptors {
     this.#libc.close(descriptor);
   }
 
+  describe(folder: number, name: string): RawInfo {
+    const path = cString(name);
+    this.#checked(this.#libc.statx(folder, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, this.#stat), "statx");
+    // struct statx (statx(2)): u16 mode at 28, u64 size at 40, the time of the last modification at 112.
+    const view = this.#statView;
+    const mode = view.getUint16(28, true);
+    return {
+      type: FILE_TYPES[mode & S_IFMT] ?? "other",
+      size: view.getUint32(40, true) + view.getUint32(44, true) * 2 ** 32,
+      modified: (view.getUint32(112, true) + view.getInt32(116, true) * 2 ** 32) * 1000 +
+        Math.floor(view.getUint32(120, true) / 1e6),
+      mode: mode & 0o7777,
+    };
+  }
+
+  readFile(folder: number, name: string, limit: number, room: Room): RawFile {
+    const info = this.describe(folder, name);
+    if (info.type !== "file" || info.size > limit) return { ...info, content: null };
+    const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
+    const file = this.#checked(this.#libc.openat(folder, cString(name), flags, 0), "openat");
+    try {
+      const content = room.take(info.size);
+      let at = 0;
+      for (let read = 1; read > 0 && at < content.length; at += read) {
+        const rest = content.subarray(at);
+        read = this.#checked(Number(this.#libc.read(file, rest, BigInt(rest.length))), "read");
+      }
+      return { ...info, size: at, content: content.subarray(0, at) };
+    } finally {
+      this.#libc.close(file);
+    }
+  }
+
+  createFile(folder: number, name: string, { content, modified, mode }: NewRawFile): number {
+    const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    const file = this.#checked(this.#libc.openat(folder, cString(name), flags, 0o666), "openat");
+    try {
+      // Whoever found it between these two calls has it locked and goes on with it: as if the name had been taken.
+      if (this.#libc.flock(file, LOCK_EX | LOCK_NB) !== 0) throw Object.assign(new Error("flock"), { code: "EEXIST" });
+      try {
+        for (let at = 0; at < content.length;) {
+          // Nothing here is in shared memory, which the type would allow.
+          const rest = content.subarray(at) as Uint8Array<ArrayBuffer>;
+          at += this.#checked(Number(this.#libc.write(file, rest, BigInt(rest.length))), "write");
+        }
+        if (modified !== null) this.#setTime(file, modified);
+        if (mode !== null) this.#checked(this.#libc.fchmod(file, mode), "fchmod");
+      } catch (error) {
+        this.#libc.unlinkat(folder, cString(name), 0);
+        throw error;
+      }
+      return file;
+    } catch (error) {
+      this.#libc.close(file);
+      throw error;
+    }
+  }
+
+  #setTime(file: number, modified: number): void {
+    const seconds = Math.floor(modified / 1000);
+    // struct timespec (utimensat(2)), of the access and of the modification: seconds and nanoseconds, 64 bits each.
+    this.#times[1] = UTIME_NOW;
+    this.#times[2] = BigInt(seconds);
+    this.#times[3] = BigInt(Math.round((modified - seconds * 1000) * 1e6));
+    this.#checked(this.#libc.futimens(file, this.#timeBytes), "futimens");
+  }
+
+  renameWithin(folder: number, from: string, to: string): void {
+    this.#checked(this.#libc.renameat(folder, cString(from), folder, cString(to, 1)), "renameat");
+  }
+
+  async flush(descriptor: number): Promise<void> {
+    if (await this.#libc.fsync(descriptor) !== 0) throw Object.assign(new Error("fsync: EIO"), { code: "EIO" });
+  }
+
+  async flushAll(held: number): Promise<void> {
+    // A descriptor made with O_PATH is not good enough for it.
+    const folder = this.openFolder(held);
+    try {
+      const failed = await this.#libc.syncfs(folder) !== 0;
+      // errno belongs to the thread that made the call; what it was is lost.
+      if (failed) throw Object.assign(new Error("syncfs: EIO"), { code: "EIO" });
+    } finally {
+      this.close(folder);
+    }
+  }
+
   pathOf(descriptor: number): string {
     return `/proc/self/fd/${descriptor}`;
   }
 
   renameNoReplace(from: string, to: string): void {
     this.#checked(
-      this.#libc.renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to), RENAME_NOREPLACE),
+      this.#libc.renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to, 1), RENAME_NOREPLACE),
       "renameat2",
     );
   }

@@ -33,6 +33,35 @@ export interface Sockets {
 /** One name in a folder: as the file system has it, in bytes. */
 export type RawName = Uint8Array;
 
+/** What is known of an object of a folder. */
+export interface RawInfo {
+  readonly type: "file" | "directory" | "symlink" | "other";
+  /** Bytes. */
+  readonly size: number;
+  /** Milliseconds since 1970-01-01T00:00Z. */
+  readonly modified: number;
+  /** Permission bits. */
+  readonly mode: number;
+}
+
+export interface RawFile extends RawInfo {
+  /** Null where it is no regular file, or has more bytes than the limit. */
+  readonly content: Uint8Array | null;
+}
+
+/** Memory for the content of many small files. */
+export interface Room {
+  take(bytes: number): Uint8Array<ArrayBuffer>;
+}
+
+export interface NewRawFile {
+  readonly content: Uint8Array;
+  /** Milliseconds since 1970-01-01T00:00Z; null: now. */
+  readonly modified: number | null;
+  /** Permission bits; null: as the system makes them. */
+  readonly mode: number | null;
+}
+
 /** File system calls that the runtime does not offer. Failures are thrown as Errors with a `code` such as "ENOENT". */
 export interface Descriptors {
   /** Opens a folder by path, only to hold it (O_PATH). */
@@ -44,6 +73,21 @@ export interface Descriptors {
   /** The next batch of names of an open folder, `.` and `..` left out; empty at the end. */
   names(folder: number): RawName[];
   close(descriptor: number): void;
+  /** What a name of a held folder stands for; a symbolic link is not followed. */
+  describe(folder: number, name: string): RawInfo;
+  /** Reads a regular file of a held folder whole, unless it has more than `limit` bytes. What is no regular file is not opened. */
+  readFile(folder: number, name: string, limit: number, room: Room): RawFile;
+  /**
+   * Creates a file in a held folder, locks it (flock(2)), and writes it whole; EEXIST where the name is taken. Answers its
+   * descriptor, still open, or leaves nothing behind.
+   */
+  createFile(folder: number, name: string, file: NewRawFile): number;
+  /** Renames within a held folder, replacing what has that name. */
+  renameWithin(folder: number, from: string, to: string): void;
+  /** Flushes one file (fsync(2)). */
+  flush(descriptor: number): Promise<void>;
+  /** Flushes all that is written so far to the file system that `held` lies on (syncfs(2)). */
+  flushAll(held: number): Promise<void>;
   /** A path by which the runtime reaches a held descriptor. */
   pathOf(descriptor: number): string;
   /** Renames, failing with EEXIST rather than replacing anything. */

@@ -1,4 +1,4 @@
-import { frameBuffers } from "../base/buffer_pool.ts";
+import { frameBuffers, release } from "../base/buffer_pool.ts";
 import { combineCrc32 } from "../base/crc32.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
@@ -12,6 +12,9 @@ const MAX_RECEIVE_WINDOW = 64 * 1024 * 1024;
 const MAX_WAITING = 16;
 /** Small chunks that have to wait are put together up to this many bytes, so that tiny frames cost no more than others. */
 const MERGE = 64 * 1024;
+
+/** From this many bytes on, the memory of a message is freed as soon as it was sent, not left to the garbage collector. */
+const LARGE_MESSAGE = 64 * 1024;
 
 /** What a stream needs of its session. */
 export interface StreamHost {
@@ -135,7 +138,9 @@ export class Stream implements CommandStream {
 
   async send<N extends FrameName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Promise<void> {
     const { fin = false } = options;
-    await this.#transmit(name, encodeMessage(name, this.id, fields, fin), fin);
+    const bytes = encodeMessage(name, this.id, fields, fin);
+    await this.#transmit(name, bytes, fin);
+    if (bytes.length > LARGE_MESSAGE) release(bytes);
   }
 
   async sendData(frame: Uint8Array, crc: number): Promise<void> {

@@ -3,7 +3,7 @@ import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath } from "../base/virtual_path.ts";
 import { native } from "../native/load.ts";
-import type { Descriptors } from "../native/native.ts";
+import type { Descriptors, NewRawFile, RawFile, RawInfo, Room } from "../native/native.ts";
 import { osCode } from "./os_error.ts";
 
 /** Something below the root that was found and can't be exchanged for something else while it is held. */
@@ -15,6 +15,12 @@ export interface Held extends Disposable {
 /** Names of a folder; null stands for one that is not Unicode. */
 export type NameBatch = (string | null)[];
 
+/** A file that is written and still locked. */
+export interface OpenFile {
+  sync(): Promise<void>;
+  close(): void;
+}
+
 /** Ways from virtual paths to the file system that never lead out of the root. */
 export interface Jail {
   /** Whether what is held stays the same object, whatever happens to its name. */
@@ -22,6 +28,18 @@ export interface Jail {
   /** Finds what `path` stands for, following symbolic links only as long as they stay below the root. */
   hold(path: SafePath): Promise<Held>;
   names(held: Held): AsyncIterable<NameBatch>;
+  /** As `Descriptors.readFile`; null: there is no such short way here. */
+  readFile(folder: Held, name: string, options: { limit: number; room: Room }): RawFile | null;
+  /** As `Descriptors.describe`; null: there is no such short way here. */
+  describe(folder: Held, name: string): RawInfo | null;
+  /** As `Descriptors.createFile`; null: there is no such short way here. */
+  createFile(folder: Held, name: string, file: NewRawFile): OpenFile | null;
+  /** Renames within a folder, replacing what has that name. */
+  renameWithin(folder: Held, from: string, to: string): void;
+  /** Whether `flushAll` is possible here. */
+  readonly flushesAll: boolean;
+  /** Flushes the whole file system. */
+  flushAll(): Promise<void>;
   renameNoReplace(from: string, to: string): Promise<void>;
   close(): void;
 }
@@ -45,6 +63,7 @@ interface HeldDescriptor extends Held {
 
 class DescriptorJail implements Jail {
   readonly pins = true;
+  readonly flushesAll = true;
   readonly #system: Descriptors;
   readonly #root: number;
 
@@ -82,6 +101,27 @@ class DescriptorJail implements Jail {
     }
   }
 
+  readFile(folder: HeldDescriptor, name: string, { limit, room }: { limit: number; room: Room }): RawFile {
+    return this.#system.readFile(folder.descriptor, name, limit, room);
+  }
+
+  describe(folder: HeldDescriptor, name: string): RawInfo {
+    return this.#system.describe(folder.descriptor, name);
+  }
+
+  createFile(folder: HeldDescriptor, name: string, file: NewRawFile): OpenFile {
+    const descriptor = this.#system.createFile(folder.descriptor, name, file);
+    return { sync: () => this.#system.flush(descriptor), close: () => this.#system.close(descriptor) };
+  }
+
+  renameWithin(folder: HeldDescriptor, from: string, to: string): void {
+    this.#system.renameWithin(folder.descriptor, from, to);
+  }
+
+  flushAll(): Promise<void> {
+    return this.#system.flushAll(this.#root);
+  }
+
   async renameNoReplace(from: string, to: string): Promise<void> {
     try {
       this.#system.renameNoReplace(from, to);
@@ -104,6 +144,7 @@ class DescriptorJail implements Jail {
  */
 class CheckedJail implements Jail {
   readonly pins = false;
+  readonly flushesAll = false;
   readonly #root: string;
 
   constructor(root: string) {
@@ -130,6 +171,26 @@ class CheckedJail implements Jail {
       }
     }
     if (batch.length > 0) yield batch;
+  }
+
+  readFile(): null {
+    return null;
+  }
+
+  describe(): null {
+    return null;
+  }
+
+  createFile(): null {
+    return null;
+  }
+
+  renameWithin(folder: Held, from: string, to: string): void {
+    Deno.renameSync(`${folder.path}/${from}`, `${folder.path}/${to}`);
+  }
+
+  flushAll(): Promise<void> {
+    return Promise.reject(new FshError("UNSUPPORTED", { subject: "syncfs" }));
   }
 
   renameNoReplace(from: string, to: string): Promise<void> {

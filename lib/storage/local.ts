@@ -14,13 +14,16 @@ import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openPart } from "./part_file.ts";
 import { Patience } from "./patience.ts";
+import { LocalSmallFiles } from "./small_files.ts";
 import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
   FileReader,
   FileWriter,
+  NewFile,
   Page,
   ReadOptions,
+  SmallFile,
   Storage,
   Stored,
   StoredType,
@@ -53,12 +56,23 @@ export class LocalStorage implements Storage {
   readonly #patience = new Patience();
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
+  readonly #small: LocalSmallFiles;
 
   private constructor(root: string, jail: Jail, options: LocalOptions) {
     this.identity = root;
     this.#jail = jail;
     this.#durability = options.durability ?? "file";
     this.#prefix = (options.prefix ?? "").replace(/\/$/, "");
+    this.#small = new LocalSmallFiles({
+      jail,
+      patience: this.#patience,
+      flushes: this.#flushes,
+      durable: this.#durability === "file",
+      parts: this.#parts,
+      named: (path) => this.#named(path),
+      flushFolder,
+      storage: this,
+    });
   }
 
   /** @throws {FshError} NOT_FOUND, NOT_DIRECTORY, NOT_PERMITTED, naming the folder */
@@ -75,7 +89,7 @@ export class LocalStorage implements Storage {
   async *list(path: SafePath): AsyncIterable<Page> {
     try {
       using folder = await this.#jail.hold(path);
-      if (!(await Deno.stat(folder.path)).isDirectory) throw new FshError("NOT_DIRECTORY");
+      if (!(await this.#stat(folder.path)).isDirectory) throw new FshError("NOT_DIRECTORY");
       for await (const names of this.#jail.names(folder)) {
         let skipped = 0;
         const entries: Stored[] = [];
@@ -102,7 +116,10 @@ export class LocalStorage implements Storage {
   async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
     if (name === null) return "skipped";
     try {
-      if (!name.startsWith(PART_PREFIX)) return stored(name, await this.#lstat(`${folder.path}/${name}`));
+      if (name.startsWith(PART_PREFIX)) return null;
+      const info = this.#patience.isExhausted ? null : this.#patience.watch(() => this.#jail.describe(folder, name));
+      if (info === null) return stored(name, await this.#lstat(`${folder.path}/${name}`));
+      return { name, ...info, size: info.type === "file" ? info.size : 0 };
     } catch (error) {
       if (osError(error, name).error !== "NOT_FOUND") return "skipped";
     }
@@ -178,6 +195,14 @@ export class LocalStorage implements Storage {
     } catch (error) {
       throw osError(error, this.#named(path));
     }
+  }
+
+  readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
+    return this.#small.read(paths, limit);
+  }
+
+  writeSmall(files: readonly NewFile[], options: { noReplace?: boolean } = {}): Promise<(FshError | null)[]> {
+    return this.#small.write(files, options);
   }
 
   async mkdir(path: SafePath): Promise<void> {

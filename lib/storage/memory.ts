@@ -1,11 +1,14 @@
 import { FshError } from "../base/errors.ts";
 import { baseName, isWithin, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { readWhole, writeEach } from "./each_file.ts";
 import type {
   FileAttributes,
   FileReader,
   FileWriter,
+  NewFile,
   Page,
   ReadOptions,
+  SmallFile,
   Storage,
   Stored,
   WriteOptions,
@@ -125,6 +128,14 @@ export class MemoryStorage implements Storage {
           }),
       };
     });
+  }
+
+  async *readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
+    for (const path of paths) yield await readWhole(this, path, limit);
+  }
+
+  writeSmall(files: readonly NewFile[], options: { noReplace?: boolean } = {}): Promise<(FshError | null)[]> {
+    return writeEach(this, files, options);
   }
 
   mkdir(path: SafePath): Promise<void> {

@@ -35,8 +35,7 @@ export function openPart(folder: string, base: string, options: PartOptions | un
  * @throws {FshError} LOCKED while another transfer writes it
  */
 function findPart(folder: string, base: string, options: PartOptions): PartFile {
-  const id = createHash("sha256").update(`${options.owner}\0${base}`).digest("hex").slice(0, 32);
-  const name = PART_PREFIX + id;
+  const name = partName(base, options.owner);
   const path = `${folder}/${name}`;
   for (;;) {
     const { file, fresh } = openOrCreate(path);
@@ -55,6 +54,11 @@ function findPart(folder: string, base: string, options: PartOptions): PartFile 
     // Its last writer finished it between our opening and our locking.
     file.close();
   }
+}
+
+/** The name of the part file for the target `base`. */
+export function partName(base: string, owner = ""): string {
+  return PART_PREFIX + createHash("sha256").update(`${owner}\0${base}`).digest("hex").slice(0, 32);
 }
 
 function openOrCreate(path: string): { file: Deno.FsFile; fresh: boolean } {

@@ -1,5 +1,9 @@
-/** Milliseconds that a call may hold up the event loop before the calls after it go to the background. */
+/** Milliseconds that a call may hold up the event loop before it counts as slow. */
 const SLOW_CALL = 20;
+/** So many slow calls exhaust it; one may be the scheduler's. */
+const SLOW_CALLS = 3;
+/** Quick calls that make up for a slow one. */
+const FORGIVEN_AFTER = 32;
 /** How long they stay there, in milliseconds. */
 const COOL_DOWN = 1_000;
 
@@ -10,15 +14,26 @@ const COOL_DOWN = 1_000;
  */
 export class Patience {
   #slowUntil = 0;
+  #slowCalls = 0;
+
+  /** Whether calls should go to the background now. */
+  get isExhausted(): boolean {
+    return performance.now() < this.#slowUntil;
+  }
 
   async call<T>(now: () => T, later: () => Promise<T>): Promise<T> {
+    return this.isExhausted ? await later() : this.watch(now);
+  }
+
+  /** Calls it now, and notes whether it was slow. */
+  watch<T>(now: () => T): T {
     const begun = performance.now();
-    if (begun < this.#slowUntil) return await later();
     try {
       return now();
     } finally {
       const ended = performance.now();
-      if (ended - begun > SLOW_CALL) this.#slowUntil = ended + COOL_DOWN;
+      if (ended - begun <= SLOW_CALL) this.#slowCalls = Math.max(0, this.#slowCalls - 1 / FORGIVEN_AFTER);
+      else if (++this.#slowCalls >= SLOW_CALLS) this.#slowUntil = ended + COOL_DOWN;
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { FshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 
 export type StoredType = "file" | "directory" | "symlink" | "other";
@@ -87,6 +88,19 @@ export interface PartOptions {
   readonly continue: boolean;
 }
 
+/** A small file, whole. */
+export interface SmallFile {
+  readonly info: Stored;
+  /** All of it; null where it has more bytes than the limit. */
+  readonly content: Uint8Array | null;
+}
+
+/** A small file to be written. */
+export interface NewFile extends FileAttributes {
+  readonly path: SafePath;
+  readonly content: Uint8Array;
+}
+
 /**
  * A tree of files. Paths are SafePaths, which only the checks of `base/virtual_path.ts` make. Failures are FshErrors
  * whose subject is the virtual path: NOT_FOUND, NOT_PERMITTED, IS_DIRECTORY, NOT_DIRECTORY, NOT_REGULAR, EXISTS,
@@ -101,6 +115,16 @@ export interface Storage {
   stat(path: SafePath): Promise<Stored>;
   openRead(path: SafePath, options?: ReadOptions): Promise<FileReader>;
   openWrite(path: SafePath, options?: WriteOptions): Promise<FileWriter>;
+  /**
+   * Reads whole small files, one after the other in the order of `paths`, cheaper than by `openRead`. What can't be read
+   * is answered by its error. A file of more than `limit` bytes comes without content.
+   */
+  readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError>;
+  /**
+   * Writes whole small files together, cheaper than by `openWrite`. Each is all there and durable under its name, or as
+   * it was; answers, for each, null or why not.
+   */
+  writeSmall(files: readonly NewFile[], options?: { readonly noReplace?: boolean }): Promise<(FshError | null)[]>;
   mkdir(path: SafePath): Promise<void>;
   /** Removes a file, a symbolic link itself, or an empty folder. */
   remove(path: SafePath): Promise<void>;

@@ -22,6 +22,8 @@ export type EntryType = typeof ENTRY_TYPES[number];
 /** Largest integer that a u64 or i64 field may carry: what a JavaScript number holds exactly. */
 export const MAX_INTEGER = Number.MAX_SAFE_INTEGER;
 
+const encoder = new TextEncoder();
+
 /** Appends fields to a growing buffer. */
 export class FieldWriter {
   #bytes = new Uint8Array(256);
@@ -42,15 +44,19 @@ export class FieldWriter {
     return this.#bytes.subarray(0, this.#length);
   }
 
+  /** Makes room for so many bytes more, so that it need not grow step by step. */
+  reserve(bytes: number): void {
+    if (this.#length + bytes <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(2 * this.#bytes.length, this.#length + bytes));
+    larger.set(this.#bytes.subarray(0, this.#length));
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+
   #grow(by: number): number {
     const at = this.#length;
+    this.reserve(by);
     this.#length += by;
-    if (this.#length > this.#bytes.length) {
-      const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length));
-      larger.set(this.#bytes.subarray(0, at));
-      this.#bytes = larger;
-      this.#view = new DataView(larger.buffer);
-    }
     return at;
   }
 
@@ -81,6 +87,22 @@ export class FieldWriter {
     this.raw(value);
   }
 
+  /** u16 length and the text as UTF-8. */
+  text(value: string, max: number): void {
+    this.reserve(2 + 3 * value.length);
+    const at = this.#length;
+    const { written } = encoder.encodeInto(value, this.#bytes.subarray(at + 2));
+    if (written > max) throw outOfRange(written, `length up to ${max}`);
+    this.#view.setUint16(at, written);
+    this.#length = at + 2 + written;
+  }
+
+  /** u32 length and that many bytes. */
+  longBlock(value: Uint8Array): void {
+    this.unsigned(value.length, 4);
+    this.raw(value);
+  }
+
   raw(value: Uint8Array): void {
     const at = this.#grow(value.length);
     this.#bytes.set(value, at);
@@ -89,13 +111,20 @@ export class FieldWriter {
 
 /** Takes fields from a payload; never reads beyond it and never allocates what a length merely claims. */
 export class FieldReader {
-  readonly #bytes: Uint8Array;
-  readonly #view: DataView;
+  #bytes: Uint8Array;
+  #view: DataView;
   #at = 0;
 
   constructor(bytes: Uint8Array) {
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  /** Copies what is left, once, so that views into it stay good when the receive buffer is used again. */
+  own(): void {
+    this.#bytes = this.#bytes.slice(this.#at);
+    this.#view = new DataView(this.#bytes.buffer);
+    this.#at = 0;
   }
 
   get left(): number {
@@ -116,12 +145,15 @@ export class FieldReader {
     return this.#view.getUint32(at);
   }
 
-  u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8));
+  /** As two halves, which cost less than a bigint: the upper one, and the lower one. */
+  u64(): readonly [number, number] {
+    const at = this.#take(8);
+    return [this.#view.getUint32(at), this.#view.getUint32(at + 4)];
   }
 
-  i64(): bigint {
-    return this.#view.getBigInt64(this.#take(8));
+  i64(): readonly [number, number] {
+    const at = this.#take(8);
+    return [this.#view.getInt32(at), this.#view.getUint32(at + 4)];
   }
 
   /** A view, not a copy. */
@@ -131,15 +163,23 @@ export class FieldReader {
     const at = this.#take(length);
     return this.#bytes.subarray(at, at + length);
   }
+
+  /** As `block`, with a u32 length. */
+  longBlock(): Uint8Array {
+    const length = this.unsigned(4);
+    const at = this.#take(length);
+    return this.#bytes.subarray(at, at + length);
+  }
 }
 
 function outOfRange(value: number | bigint, type: string): FshError {
   return new FshError("BAD_FIELD", { detail: `${value} is not a ${type}` });
 }
 
-function toNumber(value: bigint, type: string): number {
-  if (value > BigInt(MAX_INTEGER) || value < -BigInt(MAX_INTEGER)) throw outOfRange(value, type);
-  return Number(value);
+function toNumber([upper, lower]: readonly [number, number], type: string): number {
+  const value = upper * 2 ** 32 + lower;
+  if (!Number.isSafeInteger(value)) throw outOfRange(value, type);
+  return value;
 }
 
 /** How one kind of field is written and read, and the most bytes that it takes. */
@@ -166,7 +206,7 @@ function text(max: number): FieldType<string> {
     doc: `u16 length, up to ${max} bytes of UTF-8`,
     write(writer, value) {
       if (!value.isWellFormed()) throw new FshError("BAD_UTF8", { detail: "a lone surrogate" });
-      writer.block(encodeUtf8(value), max);
+      writer.text(value, max);
     },
     read(reader) {
       const bytes = reader.block(max);
@@ -216,7 +256,8 @@ const size: FieldType<number | null> = {
   write: (writer, value) => writer.u64(value ?? NO_SIZE),
   read(reader) {
     const value = reader.u64();
-    return value === NO_SIZE ? null : toNumber(value, "u64 up to 2^53 - 1");
+    const none = value[0] === 2 ** 32 - 1 && value[1] === 2 ** 32 - 1;
+    return none ? null : toNumber(value, "u64 up to 2^53 - 1");
   },
 };
 
@@ -226,7 +267,7 @@ const time: FieldType<number | null> = {
   write: (writer, value) => writer.i64(value === null ? NO_TIME : Math.round(value)),
   read(reader) {
     const value = reader.i64();
-    return value === NO_TIME ? null : toNumber(value, "i64 of 53 bits");
+    return value[0] === -(2 ** 31) && value[1] === 0 ? null : toNumber(value, "i64 of 53 bits");
   },
 };
 
@@ -255,40 +296,130 @@ const entryType: FieldType<EntryType> = {
 };
 
 const path = text(MAX_PATH_BYTES);
+const shortText = text(256);
 
 /** Most entries of one ENTRIES frame. */
 export const MAX_PAGE = 1024;
+/** Most files of one GETS, FILES or STORED frame. */
+export const MAX_FILES = 256;
 
-const entries: FieldType<readonly Entry[]> = {
-  max: 120 * 1024,
-  doc: `u16 count up to ${MAX_PAGE}, then each: name (text up to ${MAX_PATH_BYTES}), type, u64 size, time, mode`,
-  write(writer, value) {
-    if (value.length > MAX_PAGE) throw outOfRange(value.length, `count up to ${MAX_PAGE}`);
-    writer.unsigned(value.length, 2);
-    for (const entry of value) {
-      path.write(writer, entry.name);
-      entryType.write(writer, entry.type);
-      u64.write(writer, entry.size);
-      time.write(writer, entry.modified);
-      mode.write(writer, entry.mode);
-    }
+/** u16 count and that many items; `max` bytes in all. */
+function list<T>(
+  bounds: { count: number; max: number },
+  item: Omit<FieldType<T>, "max">,
+): FieldType<readonly T[]> {
+  const { count, max } = bounds;
+  return {
+    max,
+    doc: `u16 count up to ${count}, then each: ${item.doc}`,
+    write(writer, value) {
+      if (value.length > count) throw outOfRange(value.length, `count up to ${count}`);
+      writer.unsigned(value.length, 2);
+      for (const one of value) item.write(writer, one);
+    },
+    read(reader) {
+      const length = reader.unsigned(2);
+      if (length > count) throw outOfRange(length, `count up to ${count}`);
+      const value: T[] = [];
+      for (let i = 0; i < length; i++) value.push(item.read(reader));
+      return value;
+    },
+  };
+}
+
+const entries = list<Entry>({ count: MAX_PAGE, max: 120 * 1024 }, {
+  doc: `name (text up to ${MAX_PATH_BYTES}), type, u64 size, time, mode`,
+  write(writer, entry) {
+    path.write(writer, entry.name);
+    entryType.write(writer, entry.type);
+    u64.write(writer, entry.size);
+    time.write(writer, entry.modified);
+    mode.write(writer, entry.mode);
+  },
+  read: (reader) => ({
+    name: path.read(reader),
+    type: entryType.read(reader),
+    size: u64.read(reader),
+    modified: time.read(reader),
+    mode: mode.read(reader),
+  }),
+});
+
+/** A whole small file on the wire. */
+export interface PackedFile {
+  readonly path: string;
+  /** Why there is no such file to be had, a code of the errors table; 0: here it is. */
+  readonly code: number;
+  readonly size: number;
+  readonly modified: number | null;
+  readonly mode: number | null;
+  readonly digest: Uint8Array;
+  /** All `size` bytes, or none where the file is too large to come so. */
+  readonly content: Uint8Array;
+}
+
+/** Bytes that one file takes in a FILES frame, its path and content aside. */
+export const PACKED_OVERHEAD = 2 + 2 + 8 + 8 + 4 + 2 + 64 + 4;
+
+const packedFile: Omit<FieldType<PackedFile>, "max"> = {
+  doc:
+    `path (text up to ${MAX_PATH_BYTES}), u16 code of the errors table or 0, u64 size, time, mode, digest (u16 length, up to 64 bytes), content (u32 length: \`size\` or 0)`,
+  write(writer, file) {
+    path.write(writer, file.path);
+    writer.unsigned(file.code, 2);
+    u64.write(writer, file.size);
+    time.write(writer, file.modified);
+    mode.write(writer, file.mode);
+    writer.block(file.digest, 64);
+    writer.longBlock(file.content);
   },
   read(reader) {
-    const count = reader.unsigned(2);
-    if (count > MAX_PAGE) throw outOfRange(count, `count up to ${MAX_PAGE}`);
-    const value: Entry[] = [];
-    for (let i = 0; i < count; i++) {
-      value.push({
-        name: path.read(reader),
-        type: entryType.read(reader),
-        size: u64.read(reader),
-        modified: time.read(reader),
-        mode: mode.read(reader),
-      });
+    const file = {
+      path: path.read(reader),
+      code: reader.unsigned(2),
+      size: u64.read(reader),
+      modified: time.read(reader),
+      mode: mode.read(reader),
+      digest: reader.block(64),
+      content: reader.longBlock(),
+    };
+    if (file.content.length !== 0 && file.content.length !== file.size) {
+      throw outOfRange(file.content.length, `content of ${file.size} bytes`);
     }
-    return value;
+    return file;
   },
 };
+
+const packedFiles = list({ count: MAX_FILES, max: 1024 * 1024 }, packedFile);
+const files: FieldType<readonly PackedFile[]> = {
+  ...packedFiles,
+  write(writer, value) {
+    const most = (sum: number, { path, content }: PackedFile) =>
+      sum + content.length + 3 * path.length + PACKED_OVERHEAD;
+    writer.reserve(value.reduce(most, 2));
+    packedFiles.write(writer, value);
+  },
+  read(reader) {
+    reader.own();
+    return packedFiles.read(reader);
+  },
+};
+
+/** What became of one file of a FILES frame. */
+export interface Outcome {
+  /** 0: it is in place, durable as it is set to be; else a code of the errors table. */
+  readonly code: number;
+  readonly detail: string;
+}
+
+const outcomes = list<Outcome>({ count: MAX_FILES, max: 2 + MAX_FILES * (2 + 2 + 256) }, {
+  doc: "u16 code of the errors table or 0, detail (text up to 256)",
+  write(writer, { code, detail }) {
+    writer.unsigned(code, 2);
+    shortText.write(writer, detail);
+  },
+  read: (reader) => ({ code: reader.unsigned(2), detail: shortText.read(reader) }),
+});
 
 /** Bytes that one entry takes in an ENTRIES frame. */
 export function entryBytes(entry: Entry): number {
@@ -320,6 +451,9 @@ export const FIELDS = {
   bytes,
   entryType,
   entries,
+  paths: list<string>({ count: MAX_FILES, max: 127 * 1024 }, path),
+  files,
+  outcomes,
 } as const;
 
 export type FieldName = keyof typeof FIELDS;

@@ -222,6 +222,29 @@ export const FRAMES = {
     fields: { offset: "u64" },
     doc: "The answer to ACCEPT: DATA begin at `offset`, which is the accepted one, or 0 to begin anew.",
   },
+  FILES: {
+    code: 0x18,
+    sender: "both",
+    phases: RUNNING,
+    on: "stream",
+    max: MAX_DATA,
+    metered: true,
+    fin: true,
+    fields: { files: "files" },
+    doc:
+      "Whole small files. From a server: some of those that GETS asked for, in that order. From a client: files to store, each answered in a STORED; the last frame says that it is.",
+  },
+  STORED: {
+    code: 0x19,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 128 * 1024,
+    metered: true,
+    fin: true,
+    fields: { outcomes: "outcomes" },
+    doc: "The answer to a FILES of PUTS: what became of each of its files.",
+  },
   LIST: {
     code: 0x20,
     sender: "client",
@@ -311,6 +334,27 @@ export const FRAMES = {
     fin: true,
     fields: { path: "path", offset: "u64", length: "size", algorithm: "word" },
     doc: "Digest of a file or a part of it. Answered by DIGEST.",
+  },
+  GETS: {
+    code: 0x28,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 128 * 1024,
+    fin: true,
+    fields: { algorithm: "word", limit: "u32", paths: "paths" },
+    doc:
+      "Send many small files. Answered by FILES, with each file's digest, and DONE. A file of more than `limit` bytes, or too large for a frame, comes with its size and without content.",
+  },
+  PUTS: {
+    code: 0x29,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 128,
+    fields: { algorithm: "word", options: "u8" },
+    doc:
+      "Store many small files: FILES follow, each with its files' digests, each answered by STORED. `options`: 1 refuse to replace, 2 make missing folders.",
   },
 } as const satisfies Record<string, FrameRow>;
 

@@ -50,6 +50,25 @@ const VALUES: { readonly [N in FieldName]: (random: Random) => FieldValue<N> } =
       modified: VALUES.time(random),
       mode: VALUES.mode(random),
     })),
+  paths: (random) => Array.from({ length: random.pick([0, 1, 2, 5]) }, () => text(4096)(random)),
+  files: (random) =>
+    Array.from({ length: random.pick([0, 1, 2, 5]) }, () => {
+      const content = random.bytes(random.below(100));
+      return {
+        path: text(4096)(random),
+        code: random.pick([0, 100]),
+        size: content.length || integer(random),
+        modified: VALUES.time(random),
+        mode: VALUES.mode(random),
+        digest: random.bytes(random.pick([0, 4, 32, 64])),
+        content,
+      };
+    }),
+  outcomes: (random) =>
+    Array.from(
+      { length: random.pick([0, 1, 2, 5]) },
+      () => ({ code: random.pick([0, 100]), detail: text(256)(random) }),
+    ),
 };
 
 /** Values for all fields of a frame, as its row of the FRAMES table lists them. */

@@ -55,7 +55,12 @@ export class Proxy implements AsyncDisposable {
   async #accept(): Promise<void> {
     try {
       for await (const near of this.#listener) {
-        const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+        const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target }).catch(() => null);
+        // Nobody is there: so it looks from the other side, too.
+        if (far === null) {
+          near.close();
+          continue;
+        }
         near.setNoDelay(true);
         far.setNoDelay(true);
         this.#connections.add(near).add(far);

@@ -1,0 +1,149 @@
+import { FshError, isError } from "../base/errors.ts";
+import { childPath, parentPath, type SafePath } from "../base/virtual_path.ts";
+import { makeFolders } from "../commands/mkdir.ts";
+import { type Got, SMALL_FILE } from "../commands/small_files.ts";
+import type { NewFile, Storage } from "../storage/storage.ts";
+import type { Entry } from "../wire/field.ts";
+import type { Client } from "./client.ts";
+import { type FileState, type LocalPlace, sameFile, type TransferOptions } from "./transfer.ts";
+
+export interface SmallDownloadsOptions {
+  /** The folder on the server, with a slash at its end. */
+  readonly base: string;
+  readonly place: LocalPlace;
+  readonly folders: FolderMaker;
+  readonly options: TransferOptions;
+  /** Called for each entry that is in place, was there, or has failed by itself. */
+  readonly settled: (entry: Entry) => void;
+}
+
+/** Gets small files of a tree together. */
+export class SmallDownloads {
+  readonly #client: Client;
+  readonly #options: SmallDownloadsOptions;
+  /** Those that are to come, by their path on the server. */
+  readonly #due = new Map<string, { entry: Entry; own: SafePath }>();
+
+  constructor(client: Client, options: SmallDownloadsOptions) {
+    this.#client = client;
+    this.#options = options;
+  }
+
+  async run(entries: readonly Entry[]): Promise<void> {
+    const { options } = this.#options;
+    for (const entry of entries) {
+      const considering = this.#consider(entry);
+      if (considering) await considering;
+    }
+    if (this.#due.size === 0) return;
+    const { algorithm = "crc32", limiter, signal } = options;
+    await this.#client.getSmall([...this.#due.keys()], {
+      algorithm,
+      limiter,
+      signal,
+      limit: SMALL_FILE,
+      take: (files) => this.#store(files),
+    });
+  }
+
+  /** Notes what must be fetched, and sees to its folder; waits only where there is something to wait for. */
+  #consider(entry: Entry): Promise<void> | undefined {
+    const { base, place, folders, settled } = this.#options;
+    const { update, dryRun, events } = this.#options.options;
+    const path = base + entry.name;
+    const fail = (error: unknown) => {
+      if (!(error instanceof FshError)) throw error;
+      events.failed(path, error);
+      settled(entry);
+    };
+    try {
+      const own = childPath(place.path, entry.name);
+      const fetch = () => void this.#due.set(path, { entry, own });
+      const making = folders.isMade(parentPath(own)) ? undefined : () => folders.make(parentPath(own));
+      if (!update && !dryRun && !making) return fetch();
+      return (async () => {
+        if (update && await isThere({ ...place, path: own }, () => entry)) events.unchanged(path);
+        else if (dryRun) events.planned(path, entry.size);
+        else {
+          await making?.();
+          return fetch();
+        }
+        settled(entry);
+      })().catch(fail);
+    } catch (error) {
+      fail(error);
+    }
+  }
+
+  async #store(got: readonly Got[]): Promise<void> {
+    const { place, settled, options } = this.#options;
+    const { events, preserve = false, noReplace = false } = options;
+    const files: NewFile[] = [];
+    const paths: string[] = [];
+    const settle = (path: string) => {
+      const due = this.#due.get(path);
+      if (due) settled(due.entry);
+    };
+    for (const { path, error, ...rest } of got) {
+      const due = this.#due.get(path);
+      const file = "file" in rest ? rest.file : null;
+      if (!due) continue;
+      if (error !== null || file === null) {
+        if (error) events.failed(path, error);
+        settle(path);
+        continue;
+      }
+      // It has grown since it was listed: not settled, it comes by itself.
+      if (file.content.length !== file.size) continue;
+      events.begin(path, file.size);
+      events.moved(file.size);
+      const { content, modified, mode } = file;
+      files.push({ path: due.own, content, modified, mode: preserve ? mode : null });
+      paths.push(path);
+    }
+    const failures = await place.storage.writeSmall(files, { noReplace });
+    for (const [index, path] of paths.entries()) {
+      const failure = failures[index];
+      if (failure) events.failed(path, failure);
+      else events.done(path);
+      settle(path);
+    }
+  }
+}
+
+/** Whether the file is there with the size and time that the server's has. */
+export async function isThere(place: LocalPlace, look: () => FileState | Promise<FileState>): Promise<boolean> {
+  try {
+    const own = await place.storage.stat(place.path);
+    return own.type === "file" && sameFile(own, await look());
+  } catch (error) {
+    if (isError(error, "NOT_FOUND") && !error.remote) return false;
+    throw error;
+  }
+}
+
+/** Makes each folder once, however many files go into it. */
+export class FolderMaker {
+  readonly #storage: Storage;
+  readonly #made = new Set<SafePath>();
+  readonly #making = new Map<SafePath, Promise<void>>();
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  isMade(path: SafePath): boolean {
+    return this.#made.has(path);
+  }
+
+  async make(path: SafePath): Promise<void> {
+    const making = this.#making.get(path) ?? makeFolders(this.#storage, path);
+    this.#making.set(path, making);
+    try {
+      await making;
+      this.#made.add(path);
+    } finally {
+      this.#making.delete(path);
+    }
+  }
+}

@@ -1,0 +1,269 @@
+import { equalBytes } from "../base/bytes.ts";
+import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
+import { errorName, FshError, toFshError } from "../base/errors.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
+import { parentPath, type SafePath } from "../base/virtual_path.ts";
+import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
+import type { NewFile, SmallFile } from "../storage/storage.ts";
+import { MAX_FILES, type Outcome, PACKED_OVERHEAD, type PackedFile } from "../wire/field.ts";
+import { OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
+import { expect, interruptible } from "./body.ts";
+import { makeFolders } from "./mkdir.ts";
+
+/** Largest file that counts as small, in bytes: one always fits into a frame and a window. */
+export const SMALL_FILE = 64 * 1024;
+/**
+ * Bytes that a FILES frame has at the most. Beyond a quarter of a megabyte the C library maps memory anew for each, and
+ * touching that costs more than the copy.
+ */
+export const FRAME_BYTES = 192 * 1024;
+const NOTHING = new Uint8Array(0);
+
+export const getsCommand = command({
+  request: "GETS",
+  writes: false,
+  async serve(stream, { algorithm, limit, paths }, { storage, guard, limiter }) {
+    const packer = new Packer(stream, limiter);
+    const most = Math.min(limit, SMALL_FILE);
+    for (const run of await allowed(paths, (path) => guard.read(path))) {
+      if (run.error !== null) {
+        await packer.add(failedFile(run.path, run.error));
+        continue;
+      }
+      let index = 0;
+      for await (const found of storage.readSmall(run.safe, most)) {
+        if (stream.signal.aborted) throw stream.signal.reason;
+        const path = run.paths[index++] as string;
+        await packer.add(found instanceof FshError ? failedFile(path, found) : packedFile(path, found, algorithm));
+      }
+    }
+    await packer.flush();
+    await stream.send("DONE", { count: paths.length, skipped: 0 }, { fin: true });
+  },
+});
+
+/** Paths that follow each other and are all allowed, or one that is not. */
+type Run =
+  | { readonly error: null; readonly paths: string[]; readonly safe: SafePath[] }
+  | { readonly error: FshError; readonly path: string };
+
+async function allowed(paths: readonly string[], check: (path: string) => Promise<SafePath>): Promise<Run[]> {
+  const runs: Run[] = [];
+  for (const path of paths) {
+    try {
+      const safe = await check(path);
+      const last = runs.at(-1);
+      if (last && last.error === null) {
+        last.paths.push(path);
+        last.safe.push(safe);
+      } else runs.push({ error: null, paths: [path], safe: [safe] });
+    } catch (error) {
+      runs.push({ error: toFshError(error), path });
+    }
+  }
+  return runs;
+}
+
+function failedFile(path: string, error: FshError): PackedFile {
+  return { path, code: error.code, size: 0, modified: null, mode: null, digest: NOTHING, content: NOTHING };
+}
+
+function packedFile(path: string, { info, content }: SmallFile, algorithm: string): PackedFile {
+  const { size, modified, mode } = info;
+  if (content === null) return { path, code: 0, size, modified, mode, digest: NOTHING, content: NOTHING };
+  return { path, code: 0, size, modified, mode, digest: digestOf(content, algorithm), content };
+}
+
+function digestOf(content: Uint8Array, algorithm: string): Uint8Array {
+  const digest = createDigest(algorithm);
+  digest.update(content);
+  return digest.finish();
+}
+
+/** Puts files together into frames that the stream takes. */
+class Packer {
+  readonly #stream: CommandStream;
+  readonly #limiter: RateLimiter | undefined;
+  #files: PackedFile[] = [];
+  #bytes = 2;
+
+  constructor(stream: CommandStream, limiter: RateLimiter | undefined) {
+    this.#stream = stream;
+    this.#limiter = limiter;
+  }
+
+  get #most(): number {
+    return Math.min(FRAME_BYTES, this.#stream.chunkSize, this.#limiter?.chunk ?? Infinity);
+  }
+
+  async add(file: PackedFile): Promise<void> {
+    const bytes = PACKED_OVERHEAD + file.path.length * 3 + file.content.length;
+    if (this.#files.length === MAX_FILES || (this.#files.length > 0 && this.#bytes + bytes > this.#most)) {
+      await this.flush();
+    }
+    this.#files.push(file);
+    this.#bytes += bytes;
+  }
+
+  async flush(): Promise<void> {
+    if (this.#files.length === 0) return;
+    const files = this.#files;
+    const bytes = this.#bytes;
+    this.#files = [];
+    this.#bytes = 2;
+    await this.#limiter?.take(bytes);
+    await this.#stream.send("FILES", { files });
+  }
+}
+
+export const putsCommand = command({
+  request: "PUTS",
+  writes: true,
+  async serve(stream, { algorithm, options }, context) {
+    for (;;) {
+      const { fields, fin } = await expect(stream, "FILES");
+      const { files } = fields;
+      const early = context.limiter?.take(files.reduce((sum, { content }) => sum + content.length, 0));
+      await stream.send("STORED", { outcomes: await storeAll(files, { algorithm, options, context }) }, { fin });
+      releaseAll(files);
+      if (fin) return;
+      await early;
+    }
+  },
+});
+
+async function storeAll(
+  files: readonly PackedFile[],
+  request: { algorithm: string; options: number; context: CommandContext },
+): Promise<Outcome[]> {
+  const { algorithm, options, context } = request;
+  const outcomes: Outcome[] = files.map(() => ({ code: 0, detail: "" }));
+  const fail = (index: number, error: FshError) => {
+    outcomes[index] = { code: error.code, detail: (error.detail ?? "").slice(0, 80) };
+  };
+  const accepted: { index: number; file: NewFile }[] = [];
+  for (const [index, { path, content, size, modified, mode, digest }] of files.entries()) {
+    try {
+      const safe = await context.guard.write(path);
+      if (content.length !== size) throw new FshError("SIZE_MISMATCH", { subject: path });
+      if (!equalBytes(digestOf(content, algorithm), digest)) throw new FshError("DIGEST_MISMATCH", { subject: path });
+      accepted.push({ index, file: { path: safe, content, modified, mode } });
+    } catch (error) {
+      fail(index, toFshError(error));
+    }
+  }
+  const store = async (some: typeof accepted) => {
+    const noReplace = (options & OPTION_NO_REPLACE) !== 0;
+    const failures = await context.storage.writeSmall(some.map(({ file }) => file), { noReplace });
+    return some.filter(({ index }, at) => {
+      const failure = failures[at];
+      if (failure) fail(index, failure);
+      else outcomes[index] = { code: 0, detail: "" };
+      return failure?.error === "NOT_FOUND";
+    });
+  };
+  const homeless = await store(accepted);
+  if (homeless.length > 0 && (options & OPTION_PARENTS)) {
+    const folders = new Set(homeless.map(({ file }) => parentPath(file.path)));
+    // A folder that can't be made is told by the files that lack it.
+    for (const folder of folders) await makeFolders(context.storage, folder).catch(() => {});
+    await store(homeless);
+  }
+  return outcomes;
+}
+
+/** What came of one file that was asked for. */
+export type Got =
+  | { readonly path: string; readonly error: FshError }
+  | { readonly path: string; readonly error: null; readonly file: PackedFile };
+
+export interface SmallFilesOptions {
+  readonly algorithm: DigestAlgorithm;
+  readonly limiter?: RateLimiter | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Gets many small files, MAX_FILES at the most, frame by frame, in the order of `paths`; `take` is awaited before the
+ * next frame is taken. A file with a size but no content is larger than `limit`.
+ */
+export async function getSmall(
+  session: RequestOpener,
+  paths: readonly string[],
+  options: SmallFilesOptions & { limit: number; take: (files: readonly Got[]) => Promise<void> },
+): Promise<void> {
+  const { algorithm, limit, limiter, take } = options;
+  await interruptible(session.open("GETS", { algorithm, limit, paths }), options.signal, async (stream) => {
+    for (let seen = 0;;) {
+      const message = await stream.next();
+      if (message.name === "DONE" && seen === paths.length) return;
+      if (message.name !== "FILES" || message.fields.files.length > paths.length - seen) {
+        throw new FshError("UNEXPECTED_FRAME", { subject: message.name });
+      }
+      const got = message.fields.files.map((file) => unpack(file, paths[seen++] as string, algorithm));
+      await limiter?.take(message.fields.files.reduce((sum, { content }) => sum + content.length, 0));
+      await take(got);
+      releaseAll(message.fields.files);
+    }
+  });
+}
+
+/** Frees the memory that the files of one frame share, now rather than when the garbage collector finds it. */
+function releaseAll(files: readonly PackedFile[]): void {
+  const buffer = files[0]?.content.buffer;
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+}
+
+function unpack(file: PackedFile, path: string, algorithm: DigestAlgorithm): Got {
+  const wrong = (error: FshError): Got => ({ path, error });
+  if (file.path !== path) return wrong(new FshError("UNEXPECTED_FRAME", { subject: file.path }));
+  if (file.code !== 0) return wrong(new FshError(errorName(file.code), { subject: path, remote: true }));
+  const whole = file.content.length === file.size;
+  if (whole && !equalBytes(digestOf(file.content, algorithm), file.digest)) {
+    return wrong(new FshError("DIGEST_MISMATCH", { subject: path }));
+  }
+  return { path, error: null, file };
+}
+
+/** A small file to be put: SMALL_FILE bytes at the most. */
+export interface SmallSource {
+  readonly path: string;
+  readonly content: Uint8Array;
+  readonly modified: number | null;
+  readonly mode: number | null;
+}
+
+/** Puts many small files; answers, for each, null once the server has it in place, or why it has not. */
+export async function putSmall(
+  session: RequestOpener,
+  files: readonly SmallSource[],
+  options: SmallFilesOptions & { noReplace?: boolean; parents?: boolean },
+): Promise<(FshError | null)[]> {
+  const { algorithm, limiter, noReplace = false, parents = false } = options;
+  const bits = (noReplace ? OPTION_NO_REPLACE : 0) | (parents ? OPTION_PARENTS : 0);
+  return await interruptible(session.open("PUTS", { algorithm, options: bits }), options.signal, async (stream) => {
+    const results: (FshError | null)[] = [];
+    const packer = new Packer(stream, limiter);
+    const sending = (async () => {
+      for (const { path, content, modified, mode } of files) {
+        const digest = digestOf(content, algorithm);
+        await packer.add({ path, code: 0, size: content.length, modified, mode, digest, content });
+      }
+      await packer.flush();
+      await stream.send("FILES", { files: [] }, { fin: true });
+    })();
+    sending.catch((error) => stream.cancel(toFshError(error)));
+    for (;;) {
+      const { fields, fin } = await expect(stream, "STORED");
+      for (const { code, detail } of fields.outcomes) {
+        const subject = files[results.length]?.path;
+        const failed = { subject, detail: detail || undefined, remote: true };
+        results.push(code === 0 ? null : new FshError(errorName(code), failed));
+      }
+      if (fin) break;
+    }
+    await sending;
+    if (results.length !== files.length) throw new FshError("UNEXPECTED_FRAME", { subject: "STORED" });
+    return results;
+  });
+}

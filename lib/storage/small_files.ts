@@ -1,0 +1,278 @@
+import { FshError } from "../base/errors.ts";
+import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { readWhole, writeEach } from "./each_file.ts";
+import type { Held, Jail, OpenFile } from "./jail.ts";
+import { osCode, osError } from "./os_error.ts";
+import { openPart, partName } from "./part_file.ts";
+import type { Patience } from "./patience.ts";
+import type { SharedFlush } from "./shared_flush.ts";
+import type { NewFile, SmallFile, Storage } from "./storage.ts";
+
+/** Groups that have files open at once; the others wait. A group is what one call of `write` brings. */
+const GROUPS_AT_ONCE = 4;
+/** From this many files or folders on, one flush of the whole file system takes the place of a flush for each. */
+const WORTH_FLUSHING_ALL = 8;
+
+export interface SmallFilesOptions {
+  readonly jail: Jail;
+  readonly patience: Patience;
+  readonly flushes: SharedFlush;
+  /** Whether files are flushed before they are visible. */
+  readonly durable: boolean;
+  /** Names of part files that are being written now. */
+  readonly parts: Set<string>;
+  /** The path as errors name it. */
+  readonly named: (path: SafePath) => string;
+  readonly flushFolder: (path: string) => Promise<void>;
+  /** The long way, for what the short one does not do. */
+  readonly storage: Pick<Storage, "openRead" | "openWrite">;
+}
+
+/** The unfinished file, open and locked. */
+interface Part {
+  readonly file: OpenFile;
+  readonly name: string;
+}
+
+/** A file that is written but not yet visible. */
+interface Pending {
+  readonly index: number;
+  readonly file: NewFile;
+  readonly part: Part;
+  readonly folder: Held;
+}
+
+/**
+ * Whole small files of a local storage. Opening, reading, writing and renaming take some microseconds each, so they are
+ * called as they are, without a promise, a lock-up of the path or a flush of its own for each file; where they turn out
+ * to be slow, the long way is taken.
+ */
+export class LocalSmallFiles {
+  readonly #options: SmallFilesOptions;
+  #groups = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor(options: SmallFilesOptions) {
+    this.#options = options;
+  }
+
+  async *read(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
+    const { storage, patience } = this.#options;
+    using folders = new HeldFolders(this.#options.jail);
+    const room = new Arena();
+    for (const path of paths) {
+      const short = patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
+      yield short ?? await readWhole(storage, path, limit);
+    }
+  }
+
+  /** Null where only the long way will do: a symbolic link, a platform without the call. */
+  async #readShort(
+    folders: HeldFolders,
+    path: SafePath,
+    options: { limit: number; room: Arena },
+  ): Promise<SmallFile | FshError | null> {
+    const { jail, patience } = this.#options;
+    const name = baseName(path);
+    if (name === "") return null;
+    try {
+      const folder = await folders.hold(parentPath(path));
+      const raw = patience.watch(() => jail.readFile(folder, name, options));
+      // The long way knows how to say what is wrong with it.
+      if (raw?.type !== "file") return null;
+      const { size, modified, mode, content } = raw;
+      return { info: { name, type: "file", size, modified, mode }, content };
+    } catch (error) {
+      // It became a symbolic link meanwhile.
+      return osCode(error) === "ELOOP" ? null : osError(error, this.#options.named(path));
+    }
+  }
+
+  async write(files: readonly NewFile[], options: { noReplace?: boolean }): Promise<(FshError | null)[]> {
+    if (this.#options.patience.isExhausted) return await writeEach(this.#options.storage, files, options);
+    while (this.#groups >= GROUPS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#groups++;
+    try {
+      return await this.#writeGroup(files, options);
+    } finally {
+      this.#groups--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  async #writeGroup(files: readonly NewFile[], options: { noReplace?: boolean }): Promise<(FshError | null)[]> {
+    const { jail, durable, named, patience } = this.#options;
+    const results: (FshError | null)[] = files.map(() => null);
+    const pending: Pending[] = [];
+    using folders = new HeldFolders(jail, durable ? Infinity : 1);
+    for (const [index, file] of files.entries()) {
+      try {
+        if (file.path === ROOT) throw new FshError("IS_DIRECTORY");
+        const folder = await folders.hold(parentPath(file.path));
+        const part = patience.watch(() => this.#writePart(folder, file));
+        if (durable) pending.push({ index, file, part, folder });
+        else await this.#publish({ index, file, part, folder }, options);
+      } catch (error) {
+        results[index] = osError(error, named(file.path));
+      }
+    }
+    if (pending.length > 0) await this.#commit(pending, { ...options, results });
+    return results;
+  }
+
+  /** Writes a file's part; the file stays open, as its lock goes with that. */
+  #writePart(folder: Held, { path, content, modified = null, mode = null }: NewFile): Part {
+    const { jail, parts } = this.#options;
+    const name = partName(baseName(path));
+    try {
+      const file = jail.createFile(folder, name, { content, modified, mode });
+      if (file) {
+        parts.add(name);
+        return { file, name };
+      }
+    } catch (error) {
+      // One was left by a transfer that was killed, or another one is writing it.
+      if (osCode(error) !== "EEXIST") throw error;
+    }
+    const part = openPart(folder.path, baseName(path), undefined);
+    parts.add(part.name);
+    try {
+      for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
+      if (modified !== null) part.file.utimeSync(Date.now() / 1000, modified / 1000);
+      if (mode !== null && Deno.build.os !== "windows") Deno.chmodSync(`${folder.path}/${part.name}`, mode);
+      return part;
+    } catch (error) {
+      this.#discard(folder, part);
+      throw error;
+    }
+  }
+
+  /** Flushes all parts, makes them visible, and flushes the folders: three steps for the whole group. */
+  async #commit(
+    pending: readonly Pending[],
+    options: { noReplace?: boolean; results: (FshError | null)[] },
+  ): Promise<void> {
+    const { named } = this.#options;
+    const { results } = options;
+    const fail = ({ index, file }: Pending, error: unknown) => void (results[index] = osError(error, named(file.path)));
+    const flushed = await this.#flushAll(pending.length);
+    await Promise.all(pending.map(async (one) => {
+      try {
+        if (flushed instanceof Error) throw flushed;
+        if (!flushed) await one.part.file.sync();
+      } catch (error) {
+        fail(one, error);
+        this.#discard(one.folder, one.part);
+      }
+    }));
+    const folders = new Map<string, { held: Held; of: Pending[] }>();
+    for (const one of pending) {
+      if (results[one.index] !== null) continue;
+      try {
+        await this.#publish(one, options);
+        const folder = parentPath(one.file.path);
+        const entry = folders.get(folder) ?? { held: one.folder, of: [] };
+        entry.of.push(one);
+        folders.set(folder, entry);
+      } catch (error) {
+        fail(one, error);
+      }
+    }
+    const settled = await this.#flushAll(folders.size);
+    await Promise.all([...folders].map(async ([path, { held, of }]) => {
+      try {
+        if (settled instanceof Error) throw settled;
+        if (!settled) await this.#options.flushes.request(path, () => this.#options.flushFolder(held.path));
+      } catch (error) {
+        for (const one of of) fail(one, error);
+      }
+    }));
+  }
+
+  /** Flushes everything at once if that is worth it and possible: true, or what went wrong; false: not done. */
+  async #flushAll(things: number): Promise<boolean | Error> {
+    const { jail, flushes } = this.#options;
+    if (things < WORTH_FLUSHING_ALL || !jail.flushesAll) return false;
+    try {
+      await flushes.request("", () => jail.flushAll());
+      return true;
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  }
+
+  /** The part becomes the file. */
+  async #publish({ file, part, folder }: Pending, options: { noReplace?: boolean }): Promise<void> {
+    const { jail, parts, patience } = this.#options;
+    try {
+      if (options.noReplace) {
+        await jail.renameNoReplace(`${folder.path}/${part.name}`, `${folder.path}/${baseName(file.path)}`);
+      } else patience.watch(() => jail.renameWithin(folder, part.name, baseName(file.path)));
+      part.file.close();
+      parts.delete(part.name);
+    } catch (error) {
+      this.#discard(folder, part);
+      throw error;
+    }
+  }
+
+  /** Removed while it is locked: whoever gets the lock next must not find it. */
+  #discard(folder: Held, part: Part): void {
+    try {
+      Deno.removeSync(`${folder.path}/${part.name}`);
+    } catch {
+      // Nothing was left of it, or nothing can be done.
+    }
+    part.file.close();
+    this.#options.parts.delete(part.name);
+  }
+}
+
+/** Bytes of memory that many small files share. */
+const ARENA = 128 * 1024;
+
+/** Memory in pieces, without an allocation for each. */
+class Arena {
+  #bytes = new Uint8Array(0);
+  #used = 0;
+
+  take(bytes: number): Uint8Array<ArrayBuffer> {
+    if (bytes > ARENA / 2) return new Uint8Array(bytes);
+    if (this.#used + bytes > this.#bytes.length) {
+      this.#bytes = new Uint8Array(ARENA);
+      this.#used = 0;
+    }
+    this.#used += bytes;
+    return this.#bytes.subarray(this.#used - bytes, this.#used);
+  }
+}
+
+/** The folders of files that come folder by folder: each is looked up once. */
+class HeldFolders implements Disposable {
+  readonly #jail: Jail;
+  readonly #most: number;
+  readonly #held = new Map<SafePath, Held>();
+
+  /** Holds `most` folders at once. */
+  constructor(jail: Jail, most = 1) {
+    this.#jail = jail;
+    this.#most = most;
+  }
+
+  /** @throws what the jail throws, NOT_FOUND where the folder is missing */
+  hold(path: SafePath): Held | Promise<Held> {
+    return this.#held.get(path) ?? this.#hold(path);
+  }
+
+  async #hold(path: SafePath): Promise<Held> {
+    if (this.#held.size >= this.#most) this[Symbol.dispose]();
+    const held = await this.#jail.hold(path);
+    this.#held.set(path, held);
+    return held;
+  }
+
+  [Symbol.dispose](): void {
+    for (const held of this.#held.values()) held[Symbol.dispose]();
+    this.#held.clear();
+  }
+}
