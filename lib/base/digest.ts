@@ -11,6 +11,8 @@ export interface Digest {
   readonly algorithm: DigestAlgorithm;
   /** `crc`: the CRC-32 of these bytes, where it is known already. */
   update(bytes: Uint8Array, crc?: number): void;
+  /** As `update`, for bytes of which only number and CRC-32 are known; null: not even that. Not for `sha256`. */
+  append(length: number, crc: number | null): void;
   /** The digest of what came so far; more may follow. Empty for `none`. */
   peek(): Uint8Array;
   /** May be called once, at the end. Empty for `none`. */
@@ -31,6 +33,10 @@ export function createDigest(algorithm: string): Digest {
       update(bytes, crc) {
         value = crc === undefined ? crc32(bytes, value) : combineCrc32(value, crc, bytes.length);
       },
+      append(length, crc) {
+        if (crc === null) throw new FshError("INTERNAL", { detail: "bytes without a CRC-32" });
+        value = combineCrc32(value, crc, length);
+      },
       peek: bytes,
       finish: bytes,
     };
@@ -40,6 +46,9 @@ export function createDigest(algorithm: string): Digest {
     return {
       algorithm,
       update: (bytes) => void hash.update(bytes),
+      append() {
+        throw new FshError("INTERNAL", { detail: "sha256 needs the bytes" });
+      },
       peek: () => new Uint8Array(hash.copy().digest()),
       finish: () => new Uint8Array(hash.digest()),
     };
@@ -48,6 +57,7 @@ export function createDigest(algorithm: string): Digest {
     return {
       algorithm,
       update() {},
+      append() {},
       peek: () => new Uint8Array(0),
       finish: () => new Uint8Array(0),
     };

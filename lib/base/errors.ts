@@ -31,6 +31,7 @@ export const ERRORS = {
   WINDOW_EXCEEDED: { code: 33, exit: 1, retryable: false, message: "more data than the window allows" },
   FLOOD: { code: 34, exit: 1, retryable: false, message: "more control frames than can be answered" },
   UNEXPECTED_FRAME: { code: 35, exit: 1, retryable: false, message: "frame does not belong to this command" },
+  BAD_COMPRESSION: { code: 36, exit: 6, retryable: true, message: "compressed frame damaged, or larger than allowed" },
 
   // 50-79: the connection.
   REFUSED: { code: 50, exit: 3, retryable: true, message: "connection refused" },

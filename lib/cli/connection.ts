@@ -25,6 +25,7 @@ export async function connect(url: FshUrl, args: Args, environment: Environment)
       handshake: durationOf(args, "handshake-timeout"),
       stall: durationOf(args, "stall-timeout"),
     },
+    zeroCopy: !args.has("no-zero-copy"),
     signal: environment.signal,
   });
 }

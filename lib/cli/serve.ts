@@ -89,6 +89,7 @@ function serverSettings(args: Args) {
     port: parseWhole("port", args.value("port"), { min: 0, max: 65535 }),
     limits: sessionLimits(args),
     readOnly: args.has("read-only"),
+    zeroCopy: !args.has("no-zero-copy"),
     limiter: rateLimit(args),
     maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
     handshakeTimeout: durationOf(args, "handshake-timeout"),

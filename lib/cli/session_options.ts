@@ -17,6 +17,7 @@ export const SESSION_OPTIONS: readonly OptionRow[] = [
     default: String(DEFAULT_LIMITS.misses),
     help: "unanswered PINGs before the other side counts as dead",
   },
+  { name: "no-zero-copy", help: "read what is sent, even where the system could send it by itself (sendfile)" },
   durationOption("handshake-timeout", DEFAULT_TIMEOUTS.handshake, "for the other side to say who it is"),
   durationOption("stall-timeout", DEFAULT_TIMEOUTS.stall, "for a transfer in which no byte moves; off"),
 ];

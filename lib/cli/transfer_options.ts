@@ -7,6 +7,8 @@ import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
 import type { FshUrl } from "../client/url.ts";
 import { Selection } from "../client/selection.ts";
+import { PRIORITY_NAMES } from "../session/command.ts";
+import { COMPRESS_MODES } from "../wire/compression.ts";
 import { withClient } from "./connection.ts";
 import { note } from "./output.ts";
 import { parseChoice, parseSize, parseWhole } from "./values.ts";
@@ -22,6 +24,18 @@ export const TRANSFER_OPTIONS: readonly OptionRow[] = [
   { name: "include", value: "GLOB", repeat: true, help: "of a tree, take only files that match; may be repeated" },
   { name: "dry-run", help: "print what would be moved, and change nothing" },
   { name: "limit-rate", value: "RATE", help: "bytes per second at the most, as in 500K or 10M" },
+  {
+    name: "compress",
+    value: "WHEN",
+    default: "auto",
+    help: "zstd on the wire: auto (on a slow link, while data shrinks), never or always",
+  },
+  {
+    name: "priority",
+    value: "P",
+    default: "normal",
+    help: "against other transfers of one session: low, normal, high",
+  },
   { name: "retries", value: "N", default: "5", help: "times a lost connection is tried again without moving a byte" },
   { name: "no-replace", short: "n", help: "refuse rather than replace a file" },
   { name: "preserve", short: "p", help: "keep permission bits (times are kept anyway)" },
@@ -45,6 +59,8 @@ export function transferOptions(args: Args, environment: Environment, progress: 
     selection: new Selection({ include: args.values("include"), exclude: args.values("exclude") }),
     dryRun: args.has("dry-run"),
     limiter: rateLimit(args),
+    compress: parseChoice("compress", args.value("compress"), COMPRESS_MODES),
+    priority: parseChoice("priority", args.value("priority"), PRIORITY_NAMES),
   };
 }
 

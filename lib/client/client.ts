@@ -16,6 +16,7 @@ import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Transport } from "../transport/transport.ts";
+import { ZSTD } from "../wire/compression.ts";
 import type { Entry } from "../wire/field.ts";
 import type { DigestAlgorithm } from "../base/digest.ts";
 
@@ -40,6 +41,8 @@ export interface ClientOptions {
   /** Milliseconds. */
   readonly timeouts?: { readonly connect?: number; readonly handshake?: number; readonly stall?: number };
   readonly signal?: AbortSignal;
+  /** Whether files may be sent without passing through this program, where the platform can. */
+  readonly zeroCopy?: boolean;
 }
 
 /** A session with a server, from the user's side. */
@@ -68,6 +71,8 @@ export class Client {
       idleTimeout: 0,
       stallTimeout: timeouts.stall ?? DEFAULT_TIMEOUTS.stall,
       agent: `fsh/${VERSION}`,
+      capabilities: [ZSTD],
+      ...(options.zeroCopy === undefined ? {} : { zeroCopy: options.zeroCopy }),
       user: options.user ?? "",
     });
     const interrupt = () => session.abort(new FshError("INTERRUPTED"));

@@ -41,6 +41,8 @@ export async function downloadFile(
       offset: writer?.offset ?? 0,
       signal,
       limiter: options.limiter,
+      priority: options.priority,
+      compress: options.compress,
       progress: (bytes) => events.moved(bytes),
       open: async (info) => {
         writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, { noReplace, size: info.size });
@@ -103,6 +105,8 @@ export async function downloadTo(
     ...(again ? { offset: state.written, have: state.digest } : {}),
     signal,
     limiter: options.limiter,
+    priority: options.priority,
+    compress: options.compress,
     progress: (bytes) => events.moved(bytes),
     open: (info) => {
       events.begin(remote, info.size);

@@ -36,10 +36,11 @@ export class SmallDownloads {
       if (considering) await considering;
     }
     if (this.#due.size === 0) return;
-    const { algorithm = "crc32", limiter, signal } = options;
+    const { algorithm = "crc32", limiter, compress, signal } = options;
     await this.#client.getSmall([...this.#due.keys()], {
       algorithm,
       limiter,
+      compress,
       signal,
       limit: SMALL_FILE,
       take: (files) => this.#store(files),

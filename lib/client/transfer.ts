@@ -2,6 +2,8 @@ import type { DigestAlgorithm } from "../base/digest.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { Priority } from "../session/command.ts";
+import type { CompressMode } from "../wire/compression.ts";
 import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 
@@ -37,6 +39,8 @@ export interface TransferOptions {
   readonly algorithm?: DigestAlgorithm | undefined;
   /** Holds all transfers that share it to a rate. */
   readonly limiter?: RateLimiter | undefined;
+  readonly priority?: Priority | undefined;
+  readonly compress?: CompressMode | undefined;
   /** Refuse rather than replace. */
   readonly noReplace?: boolean;
   /** Keep permission bits. */

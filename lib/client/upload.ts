@@ -91,6 +91,8 @@ export async function uploadFrom(
     resumed: (offset, agrees) => events.resumed(remote, offset, agrees),
     signal,
     limiter: options.limiter,
+    priority: options.priority,
+    compress: options.compress,
     progress: (bytes) => events.moved(bytes),
   });
   events.done(remote);
@@ -160,7 +162,8 @@ async function uploadSmall(
   },
 ): Promise<void> {
   const { storage, target, settled } = job;
-  const { events, update, dryRun, preserve, noReplace = false, algorithm = "crc32", limiter, signal } = job.options;
+  const { events, update, dryRun, preserve, noReplace = false, algorithm = "crc32", limiter, signal, compress } =
+    job.options;
   const there = update ? await statAll(client, objects.map(target), signal) : null;
   const due = objects.filter((object) => {
     const theirs = there?.get(target(object));
@@ -187,7 +190,14 @@ async function uploadSmall(
     }
   }
   if (sources.length === 0) return;
-  const results = await client.putSmall(sources, { algorithm, limiter, signal, noReplace, parents: true });
+  const results = await client.putSmall(sources, {
+    algorithm,
+    limiter,
+    compress,
+    signal,
+    noReplace,
+    parents: true,
+  });
   for (const [index, object] of sent.entries()) {
     const failure = results[index];
     settled(object);

@@ -2,10 +2,12 @@ import { frameBuffers } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
-import { FshError, toFshError } from "../base/errors.ts";
+import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
+import type { FileReader, Region } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
+import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { HEADER_BYTES } from "../wire/frames.ts";
 
 /** Up to this many bytes a body gets buffers of its own size, so that many small files need little memory. */
@@ -15,9 +17,7 @@ const SMALL_BODY = 64 * 1024;
 const STILL_THERE = 5_000;
 
 /** Where a body's bytes come from. */
-export interface Source {
-  read(buffer: Uint8Array): Promise<number | null>;
-}
+export type Source = Pick<FileReader, "read" | "region" | "learn" | "forget">;
 
 /** What was moved. */
 export interface Sum {
@@ -38,6 +38,7 @@ export interface SendOptions {
   readonly size?: number | null;
   readonly limiter?: RateLimiter | undefined;
   readonly progress?: Progress | undefined;
+  readonly compress?: CompressMode | undefined;
 }
 
 export interface ReceiveOptions {
@@ -51,53 +52,78 @@ export interface ReceiveOptions {
   readonly subject: string;
 }
 
+/** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
+type Piece = { readonly region: Region } | { readonly reading: Promise<number | null> };
+
 /**
  * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its
- * header, so that nothing is copied.
+ * header, so that nothing is copied. What the system can send by itself is not even read.
  */
 export async function sendBody(
   stream: CommandStream,
   source: Source,
   options: SendOptions,
 ): Promise<Sum> {
-  const { digest } = options;
+  const { digest, limiter, compress = "never", progress } = options;
   let size = options.begun ?? 0;
   const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
   const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
   const buffers = [newBuffer(), newBuffer()] as const;
-  const { limiter } = options;
-  const read = (buffer: Uint8Array) => {
+  const compressor = new Compressor(compress);
+  const unchecked = digest.algorithm === "none";
+  const direct = stream.sendsRegions && digest.algorithm !== "sha256" && !small;
+  const next = (buffer: Uint8Array): Piece => {
     const most = Math.min(stream.chunkSize, limiter?.chunk ?? Infinity);
-    return source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + most));
+    const region = direct && !compressor.isActive ? source.region?.(most, { unchecked }) : null;
+    if (region) return { region };
+    const reading = source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + most));
+    // Whoever awaits it hears of its failure.
+    reading.catch(() => {});
+    return { reading };
   };
-  let reading: Promise<number | null> | null = read(buffers[0]);
+  let piece: Piece | null = next(buffers[0]);
   try {
     for (let turn: 0 | 1 = 0;; turn = turn === 0 ? 1 : 0) {
-      const length: number | null = await unlessGivenUp(reading, stream);
-      reading = null;
-      if (length === null) break;
-      await limiter?.take(length);
-      const frame = buffers[turn].subarray(0, HEADER_BYTES + length);
-      const payload = frame.subarray(HEADER_BYTES);
-      const crc = crc32(payload);
-      digest.update(payload, crc);
+      if (stream.signal.aborted) throw stream.signal.reason;
+      let length: number | null;
+      let send: () => Promise<void>;
+      if ("region" in piece) {
+        const { region } = piece;
+        length = region.length;
+        digest.append(length, region.crc);
+        send = () => stream.sendRegion(region);
+      } else {
+        length = await unlessGivenUp(piece.reading, stream);
+        if (length === null) break;
+        const frame = buffers[turn].subarray(0, HEADER_BYTES + length);
+        const payload = frame.subarray(HEADER_BYTES);
+        const crc = crc32(payload);
+        source.learn?.(crc);
+        digest.update(payload, crc);
+        send = () => stream.sendData(frame, { crc, compressor });
+      }
+      piece = null;
       size += length;
-      const sent = stream.sendData(frame, crc);
+      await limiter?.take(length);
+      const sent = send();
       // What is read meanwhile may fail, but the frame must be out before its buffer is free.
       sent.catch(() => {});
-      reading = read(buffers[turn === 0 ? 1 : 0]);
-      reading.catch(() => {});
+      piece = next(buffers[turn === 0 ? 1 : 0]);
       await sent;
-      options.progress?.(length);
+      progress?.(length);
     }
+    piece = null;
     return { size, algorithm: digest.algorithm, digest: digest.finish() };
+  } catch (error) {
+    if (isError(error, "BAD_CRC", "DIGEST_MISMATCH")) source.forget?.();
+    throw error;
   } finally {
     const giveBack = () => {
       if (!small) buffers.forEach((buffer) => frameBuffers.give(buffer));
     };
     // A buffer that is still being filled must not be given to somebody else; and input may never come.
-    if (reading === null) giveBack();
-    else reading.then(giveBack, giveBack);
+    if (piece === null || "region" in piece) giveBack();
+    else piece.reading.then(giveBack, giveBack);
   }
 }
 
@@ -110,7 +136,7 @@ function unlessGivenUp(reading: Promise<number | null>, stream: CommandStream): 
   return new Promise((resolve, reject) => {
     const givenUp = () => finish(() => reject(signal.reason));
     const timer = setInterval(() => {
-      stream.sendData(new Uint8Array(HEADER_BYTES), 0).catch(() => {});
+      stream.sendData(new Uint8Array(HEADER_BYTES)).catch(() => {});
     }, STILL_THERE);
     const finish = (settle: () => void) => {
       clearInterval(timer);

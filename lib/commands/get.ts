@@ -3,15 +3,19 @@ import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.
 import { FshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import { command, type RequestOpener, type Sink } from "../session/command.ts";
+import { command, type Priority, PRIORITY_NAMES, type RequestOpener, type Sink } from "../session/command.ts";
+import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
+import { compressMode, compressOption } from "./compress_option.ts";
 import { expect, interruptible, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
 import type { Info } from "./stat.ts";
 
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, { path, offset, length, algorithm, prefix }, { storage, guard, limiter }) {
+  async serve(stream, fields, { storage, guard, limiter }) {
+    const { path, offset, length, algorithm, prefix, options, priority } = fields;
+    stream.prioritize(PRIORITY_NAMES[priority] ?? "normal");
     const file = await guard.read(path);
     let digest = createDigest(algorithm);
     let start = offset;
@@ -25,7 +29,13 @@ export const getCommand = command({
       await stream.send("INFO", { type, size, modified, mode, offset: start });
       const due = Math.min(length ?? Infinity, size - start);
       const begun = prefix.length > 0 ? start : 0;
-      const sum = await sendBody(stream, reader, { digest, size: due, begun, limiter });
+      const sum = await sendBody(stream, reader, {
+        digest,
+        size: due,
+        begun,
+        limiter,
+        compress: compressMode(options),
+      });
       if (sum.size !== begun + due) {
         throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
       }
@@ -61,6 +71,8 @@ export interface GetOptions {
   /** What this side has already: a digest that stands behind the first `offset` bytes. */
   readonly have?: Digest | undefined;
   readonly limiter?: RateLimiter | undefined;
+  readonly priority?: Priority | undefined;
+  readonly compress?: CompressMode | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Says where the bytes go, once it is known what comes and from where on. */
@@ -71,7 +83,15 @@ export interface GetOptions {
 export async function get(session: RequestOpener, path: string, options: GetOptions): Promise<Sum & { info: Info }> {
   const { offset = 0, length = null, have, signal } = options;
   const algorithm = have?.algorithm ?? options.algorithm ?? "crc32";
-  const stream = session.open("GET", { path, offset, length, algorithm, prefix: have?.peek() ?? new Uint8Array() });
+  const stream = session.open("GET", {
+    path,
+    offset,
+    length,
+    algorithm,
+    prefix: have?.peek() ?? new Uint8Array(),
+    options: compressOption(options.compress),
+    priority: PRIORITY_NAMES.indexOf(options.priority ?? "normal"),
+  });
   return await interruptible(stream, signal, async () => {
     const { fields: info } = await expect(stream, "INFO");
     const goesOn = have !== undefined && info.offset === offset;

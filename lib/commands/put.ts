@@ -3,7 +3,14 @@ import { equalBytes } from "../base/bytes.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { parentPath, type SafePath } from "../base/virtual_path.ts";
-import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
+import {
+  command,
+  type CommandContext,
+  type CommandStream,
+  type Priority,
+  type RequestOpener,
+} from "../session/command.ts";
+import type { CompressMode } from "../wire/compression.ts";
 import type { FileWriter } from "../storage/storage.ts";
 import { type FrameFields, OPTION_CONTINUE, OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
 import {
@@ -136,6 +143,8 @@ export interface PutOptions {
   /** Called when the server had `offset` bytes already: `agrees` and they count, or all begins anew. */
   readonly resumed?: (offset: number, agrees: boolean) => void;
   readonly limiter?: RateLimiter | undefined;
+  readonly priority?: Priority | undefined;
+  readonly compress?: CompressMode | undefined;
   readonly progress?: Progress | undefined;
   readonly signal?: AbortSignal | undefined;
 }
@@ -161,6 +170,7 @@ export async function put(
       (goOn ? OPTION_CONTINUE : 0),
     key,
   });
+  stream.prioritize(options.priority ?? "normal");
   return await interruptible(stream, signal, async () => {
     const { digest, begun } = goOn
       ? await agree(stream, source, algorithm, options)
@@ -170,6 +180,7 @@ export async function put(
       begun,
       size: size === null ? null : size - begun,
       limiter: options.limiter,
+      compress: options.compress,
       progress: options.progress,
     });
     if (size !== null && sum.size !== size) {

@@ -7,6 +7,8 @@ import { command, type CommandContext, type CommandStream, type RequestOpener } 
 import type { NewFile, SmallFile } from "../storage/storage.ts";
 import { MAX_FILES, type Outcome, PACKED_OVERHEAD, type PackedFile } from "../wire/field.ts";
 import { OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
+import { type CompressMode, Compressor } from "../wire/compression.ts";
+import { compressMode, compressOption } from "./compress_option.ts";
 import { expect, interruptible } from "./body.ts";
 import { makeFolders } from "./mkdir.ts";
 
@@ -22,8 +24,8 @@ const NOTHING = new Uint8Array(0);
 export const getsCommand = command({
   request: "GETS",
   writes: false,
-  async serve(stream, { algorithm, limit, paths }, { storage, guard, limiter }) {
-    const packer = new Packer(stream, limiter);
+  async serve(stream, { algorithm, limit, options, paths }, { storage, guard, limiter }) {
+    const packer = new Packer(stream, { limiter, compress: compressMode(options) });
     const most = Math.min(limit, SMALL_FILE);
     for (const run of await allowed(paths, (path) => guard.read(path))) {
       if (run.error !== null) {
@@ -84,12 +86,17 @@ function digestOf(content: Uint8Array, algorithm: string): Uint8Array {
 class Packer {
   readonly #stream: CommandStream;
   readonly #limiter: RateLimiter | undefined;
+  readonly #compressor: Compressor;
   #files: PackedFile[] = [];
   #bytes = 2;
 
-  constructor(stream: CommandStream, limiter: RateLimiter | undefined) {
+  constructor(
+    stream: CommandStream,
+    options: { limiter?: RateLimiter | undefined; compress?: CompressMode | undefined },
+  ) {
     this.#stream = stream;
-    this.#limiter = limiter;
+    this.#limiter = options.limiter;
+    this.#compressor = new Compressor(options.compress ?? "never");
   }
 
   get #most(): number {
@@ -112,7 +119,7 @@ class Packer {
     this.#files = [];
     this.#bytes = 2;
     await this.#limiter?.take(bytes);
-    await this.#stream.send("FILES", { files });
+    await this.#stream.send("FILES", { files }, { compressor: this.#compressor });
   }
 }
 
@@ -180,6 +187,7 @@ export type Got =
 export interface SmallFilesOptions {
   readonly algorithm: DigestAlgorithm;
   readonly limiter?: RateLimiter | undefined;
+  readonly compress?: CompressMode | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -193,7 +201,8 @@ export async function getSmall(
   options: SmallFilesOptions & { limit: number; take: (files: readonly Got[]) => Promise<void> },
 ): Promise<void> {
   const { algorithm, limit, limiter, take } = options;
-  await interruptible(session.open("GETS", { algorithm, limit, paths }), options.signal, async (stream) => {
+  const request = { algorithm, limit, options: compressOption(options.compress), paths };
+  await interruptible(session.open("GETS", request), options.signal, async (stream) => {
     for (let seen = 0;;) {
       const message = await stream.next();
       if (message.name === "DONE" && seen === paths.length) return;
@@ -243,7 +252,7 @@ export async function putSmall(
   const bits = (noReplace ? OPTION_NO_REPLACE : 0) | (parents ? OPTION_PARENTS : 0);
   return await interruptible(session.open("PUTS", { algorithm, options: bits }), options.signal, async (stream) => {
     const results: (FshError | null)[] = [];
-    const packer = new Packer(stream, limiter);
+    const packer = new Packer(stream, { limiter, compress: options.compress });
     const sending = (async () => {
       for (const { path, content, modified, mode } of files) {
         const digest = digestOf(content, algorithm);

@@ -1,6 +1,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import type {
   Descriptors,
+  FileIdentity,
   Native,
   NativeSocket,
   NewRawFile,
@@ -14,6 +15,7 @@ import type {
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
+const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4; // netinet/tcp.h
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
@@ -29,6 +31,7 @@ const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const SYS_OPENAT2 = 437n; // the same on every architecture
 const RESOLVE_NO_MAGICLINKS = 0x02n; // linux/openat2.h
 const RESOLVE_BENEATH = 0x08n;
+const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100; // linux/fcntl.h
 const STATX_BASIC_STATS = 0x7ff; // linux/stat.h
 const S_IFMT = 0o170000;
@@ -47,7 +50,8 @@ const UTIME_NOW = (1n << 30n) - 1n; // sys/stat.h
 /** asm-generic/fcntl.h has O_NOFOLLOW as 0o400000, arm64 overrides it. */
 const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const RENAME_NOREPLACE = 1; // linux/fs.h
-const ENOSYS = 38;
+const EAGAIN = 11;
+const ECONNRESET = 104;
 const M_MMAP_THRESHOLD = -3; // malloc.h
 /** Blocks from this many bytes on are mapped one by one. Unset, the threshold climbs to the largest block ever freed. */
 const LARGE_BLOCK = 256 * 1024;
@@ -75,7 +79,9 @@ const ERRNO: Readonly<Record<number, string>> = {
   30: "EROFS",
   36: "ENAMETOOLONG",
   39: "ENOTEMPTY",
+  38: "ENOSYS",
   40: "ELOOP",
+  104: "ECONNRESET",
 };
 
 const SYMBOLS = {
@@ -101,6 +107,8 @@ const SYMBOLS = {
   renameat2: { parameters: ["i32", "buffer", "i32", "buffer", "u32"], result: "i32" },
   getsockname: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
   getpeername: { parameters: ["i32", "buffer", "buffer"], result: "i32" },
+  sendfile: { parameters: ["i32", "i32", "buffer", "usize"], result: "isize" },
+  poll: { parameters: ["buffer", "u64", "i32"], result: "i32", nonblocking: true },
   shutdown: { parameters: ["i32", "i32"], result: "i32" },
   setsockopt: { parameters: ["i32", "i32", "i32", "buffer", "u32"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
@@ -121,6 +129,11 @@ export function loadLinux(): Native {
       trim: () => void libc.malloc_trim(0n),
     },
   };
+}
+
+function systemError(call: string, number: number): Error {
+  const code = ERRNO[number] ?? `errno ${number}`;
+  return Object.assign(new Error(`${call}: ${code}`), { code });
 }
 
 function errno(libc: Libc): number {
@@ -167,6 +180,7 @@ class LinuxSockets implements Sockets {
   }
 
   #socket(fd: number): NativeSocket {
+    const sender = new FileSender(this.#libc, fd);
     const set = (level: number, option: number, values: number[]) => {
       const value = new Uint8Array(Int32Array.from(values).buffer);
       return this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
@@ -180,6 +194,9 @@ class LinuxSockets implements Sockets {
         const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
         this.#libc.connect(fd, nowhere, nowhere.length);
       },
+      sendFile: (file, offset, length) => sender.send(file, offset, length),
+      release: () => sender.release(),
+      cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
       shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
     };
   }
@@ -199,6 +216,71 @@ class LinuxSockets implements Sockets {
     const bytes = addressBytes(end.hostname);
     const at = view.getUint16(0, true) === AF_INET ? 4 : 8;
     return equalBytes(this.#address.subarray(at, at + bytes.length), bytes);
+  }
+}
+
+/** Milliseconds that a wait for room lasts before the connection is looked at again. */
+const POLL_TIMEOUT = 1000;
+const POLLOUT = 0x04; // poll.h
+const POLLERR_HUP_NVAL = 0x38;
+
+/** Sends files to one socket, by a descriptor of its own: the runtime may close the other one while a call is under way. */
+class FileSender {
+  readonly #libc: Libc;
+  readonly #socket: number;
+  #own: number | null = null;
+  #busy = false;
+  #released = false;
+  readonly #offset = new BigInt64Array(1);
+  /** struct pollfd (poll(2)): i32 descriptor, i16 events, i16 revents. */
+  readonly #poll = new Int16Array(4);
+
+  constructor(libc: Libc, socket: number) {
+    this.#libc = libc;
+    this.#socket = socket;
+  }
+
+  async send(file: number, offset: number, length: number): Promise<number> {
+    if (this.#released) throw Object.assign(new Error("sendfile: ENOTCONN"), { code: "ENOTCONN" });
+    this.#own ??= this.#libc.dup(this.#socket);
+    this.#busy = true;
+    try {
+      for (;;) {
+        this.#offset[0] = BigInt(offset);
+        const place = new Uint8Array(this.#offset.buffer);
+        const sent = Number(this.#libc.sendfile(this.#own, file, place, BigInt(length)));
+        if (sent >= 0) return sent;
+        const number = errno(this.#libc);
+        if (number !== EAGAIN) throw systemError("sendfile", number);
+        await this.#room(this.#own);
+      }
+    } finally {
+      this.#busy = false;
+      if (this.#released) this.#close();
+    }
+  }
+
+  /** Waits until the socket takes more. */
+  async #room(socket: number): Promise<void> {
+    for (;;) {
+      new Int32Array(this.#poll.buffer)[0] = socket;
+      this.#poll[2] = POLLOUT;
+      this.#poll[3] = 0;
+      await this.#libc.poll(new Uint8Array(this.#poll.buffer), 1n, POLL_TIMEOUT);
+      const events = this.#poll[3];
+      if (this.#released || (events & POLLERR_HUP_NVAL)) throw systemError("poll", ECONNRESET);
+      if (events & POLLOUT) return;
+    }
+  }
+
+  release(): void {
+    this.#released = true;
+    if (!this.#busy) this.#close();
+  }
+
+  #close(): void {
+    if (this.#own !== null) this.#libc.close(this.#own);
+    this.#own = null;
   }
 }
 
@@ -260,7 +342,7 @@ class LinuxDescriptors implements Descriptors {
         ),
       );
       // EAGAIN: something was renamed meanwhile and the kernel could not be sure (openat2(2)).
-      if (fd >= 0 || errno(this.#libc) !== 11 || attempt === 100) return this.#checked(fd, "openat2");
+      if (fd >= 0 || errno(this.#libc) !== EAGAIN || attempt === 100) return this.#checked(fd, "openat2");
     }
   }
 
@@ -269,6 +351,20 @@ class LinuxDescriptors implements Descriptors {
       this.#libc.open(cString(this.pathOf(held)), O_RDONLY | O_DIRECTORY | O_CLOEXEC),
       "open",
     );
+  }
+
+  openFile(held: number): number {
+    return this.#checked(this.#libc.open(cString(this.pathOf(held)), O_RDONLY | O_CLOEXEC), "open");
+  }
+
+  identity(descriptor: number): FileIdentity {
+    this.#checked(this.#libc.statx(descriptor, cString(""), AT_EMPTY_PATH, STATX_BASIC_STATS, this.#stat), "statx");
+    // struct statx (statx(2)): u64 inode at 32, u64 size at 40, the times of the last change of the inode and of the
+    // content at 96 and 112, u32 numbers of the device at 136 and 140.
+    const view = this.#statView;
+    const text = [32, 40, 96, 104, 112, 120, 136].map((at) => view.getBigUint64(at, true).toString(36)).join(" ");
+    const changed = Math.max(view.getUint32(96, true), view.getUint32(112, true)) * 1000;
+    return { text, changed };
   }
 
   names(folder: number): RawName[] {
@@ -393,8 +489,6 @@ class LinuxDescriptors implements Descriptors {
 
   #checked(result: number, call: string): number {
     if (result >= 0) return result;
-    const number = errno(this.#libc);
-    const code = ERRNO[number] ?? (number === ENOSYS ? "ENOSYS" : `errno ${number}`);
-    throw Object.assign(new Error(`${call}: ${code}`), { code });
+    throw systemError(call, errno(this.#libc));
   }
 }

@@ -20,6 +20,15 @@ export interface NativeSocket {
   setKeepAlive(keepAlive: KeepAlive): boolean;
   /** Ends the connection at once with RST. */
   reset(): void;
+  /**
+   * Hands bytes of an open file to the socket without their passing through this process (sendfile(2)); answers how many
+   * it took, waiting for room; 0 at the end of the file. Throws an Error once the connection is gone.
+   */
+  sendFile(file: number, offset: number, length: number): Promise<number>;
+  /** Holds incomplete segments back, or lets them go (tcp(7): TCP_CORK). */
+  cork(on: boolean): void;
+  /** Nothing more will be asked of this socket. */
+  release(): void;
   /** Ends reads and writes that are under way (shutdown(2)); closing alone leaves a blocked write waiting. */
   shutdown(): void;
 }
@@ -62,6 +71,12 @@ export interface NewRawFile {
   readonly mode: number | null;
 }
 
+export interface FileIdentity {
+  readonly text: string;
+  /** When it last changed, in milliseconds since 1970-01-01T00:00Z. */
+  readonly changed: number;
+}
+
 /** File system calls that the runtime does not offer. Failures are thrown as Errors with a `code` such as "ENOENT". */
 export interface Descriptors {
   /** Opens a folder by path, only to hold it (O_PATH). */
@@ -90,6 +105,10 @@ export interface Descriptors {
   flushAll(held: number): Promise<void>;
   /** A path by which the runtime reaches a held descriptor. */
   pathOf(descriptor: number): string;
+  /** Opens for reading what a held descriptor stands for, a regular file. */
+  openFile(held: number): number;
+  /** Which file it is and in which state: another one after every change of its content that the system dates. */
+  identity(descriptor: number): FileIdentity;
   /** Renames, failing with EEXIST rather than replacing anything. */
   renameNoReplace(from: string, to: string): void;
 }

@@ -14,6 +14,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Connection, Listener, Transport } from "../transport/transport.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Message } from "../wire/codec.ts";
+import { ZSTD } from "../wire/compression.ts";
 import type { RequestName } from "../wire/frames.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
@@ -32,6 +33,8 @@ export interface ServerOptions {
   readonly clock?: Clock;
   readonly limits: SessionLimits;
   readonly readOnly: boolean;
+  /** Whether files may be sent without passing through this program, where the platform can. */
+  readonly zeroCopy?: boolean;
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
@@ -182,7 +185,8 @@ export class Server {
       idleTimeout,
       stallTimeout,
       agent: `fsh/${VERSION}`,
-      capabilities: this.#options.readOnly ? [] : ["write"],
+      capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
+      zeroCopy: this.#options.zeroCopy ?? true,
       methods: ["anonymous"],
       authenticate: ({ user }) => Promise.resolve({ session: String(++this.#sessionNumber), user }),
       serve,

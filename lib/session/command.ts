@@ -4,12 +4,20 @@ import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FrameFields, FrameName, RequestName } from "../wire/frames.ts";
 import type { Message } from "../wire/codec.ts";
+import type { Compressor } from "../wire/compression.ts";
+import type { FileRegion } from "../transport/transport.ts";
 
 /**
  * Takes the bytes of DATA frames. With a promise as its answer it is busy until that resolves and is not called before;
- * the chunk is only good until the call returns. `crc` is its CRC-32, which was checked.
+ * the chunk is only good until the call returns. `crc` is its CRC-32, which was checked, where the frame had one.
  */
-export type Sink = (chunk: Uint8Array, crc: number) => Promise<void> | void;
+export type Sink = (chunk: Uint8Array, crc?: number) => Promise<void> | void;
+
+/** Weights of streams against each other: so many times as many bytes, while all of them have some to send. */
+export const PRIORITIES = { low: 1, normal: 4, high: 16 } as const;
+export type Priority = keyof typeof PRIORITIES;
+/** Place is code: the index is what goes on the wire. */
+export const PRIORITY_NAMES = ["low", "normal", "high"] as const satisfies readonly Priority[];
 
 /** One request and its answer, as commands see it on either side. */
 export interface CommandStream {
@@ -18,12 +26,21 @@ export interface CommandStream {
   /** Largest payload that a DATA frame should have now, in bytes. */
   readonly chunkSize: number;
   /** Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. */
-  send<N extends FrameName>(name: N, fields: FrameFields<N>, options?: { fin?: boolean }): Promise<void>;
+  send<N extends FrameName>(
+    name: N,
+    fields: FrameFields<N>,
+    options?: { fin?: boolean; compressor?: Compressor },
+  ): Promise<void>;
   /**
-   * Sends a DATA frame in place: HEADER_BYTES of room and then the payload, whose CRC-32 is `crc`. The buffer is free
-   * once it resolves.
+   * Sends a DATA frame in place: HEADER_BYTES of room and then the payload, whose CRC-32 is `crc`, where that is known
+   * already. The buffer is free once it resolves.
    */
-  sendData(frame: Uint8Array, crc: number): Promise<void>;
+  sendData(frame: Uint8Array, options?: { crc?: number; compressor?: Compressor }): Promise<void>;
+  /** Sends a DATA frame whose payload the system takes from a file; only where `sendsRegions`. */
+  sendRegion(region: FileRegion): Promise<void>;
+  readonly sendsRegions: boolean;
+  /** Sets the stream's weight among those of its session. */
+  prioritize(priority: Priority): void;
   /** The next frame that is not DATA. Rejects with the peer's ERROR, or why the session ended. */
   next(): Promise<Message>;
   /** As `next`, handing all DATA before it to the sink. */

@@ -1,4 +1,5 @@
 import { FshError } from "../base/errors.ts";
+import type { FileRegion } from "../transport/transport.ts";
 
 /** Control frames that may wait at once, in bytes; a peer that causes more without reading the answers is refused. */
 const MAX_CONTROL = 64 * 1024;
@@ -7,13 +8,16 @@ const GATHER = 64 * 1024;
 
 interface Waiting {
   readonly bytes: Uint8Array;
+  /** What follows the bytes. */
+  readonly region: FileRegion | undefined;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
 
-/** What to write next: one buffer, and whose frames are in it. */
+/** What to write next: one buffer, a piece of a file behind it, and whose frames they are. */
 export interface Batch {
   readonly bytes: Uint8Array;
+  readonly region: FileRegion | undefined;
   written(): void;
   failed(error: Error): void;
 }
@@ -45,10 +49,10 @@ export class SendQueue {
   }
 
   /** Resolves when the frame has been handed to the system; until then `bytes` must stay as they are. */
-  push(stream: number, bytes: Uint8Array): Promise<void> {
+  push(stream: number, bytes: Uint8Array, region?: FileRegion): Promise<void> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
-      const waiting = { bytes, resolve, reject };
+      const waiting = { bytes, region, resolve, reject };
       const queue = this.#streams.get(stream);
       if (queue) queue.push(waiting);
       else this.#streams.set(stream, [waiting]);
@@ -87,6 +91,7 @@ export class SendQueue {
     const frames: Uint8Array[] = this.#control;
     const owners: Waiting[] = [];
     let bytes = this.#controlBytes;
+    let region: FileRegion | undefined;
     this.#control = [];
     this.#controlBytes = 0;
     for (const [stream, queue] of this.#streams) {
@@ -99,12 +104,14 @@ export class SendQueue {
       frames.push(next.bytes);
       owners.push(next);
       bytes += next.bytes.length;
-      if (bytes >= GATHER) break;
+      region = next.region;
+      if (bytes >= GATHER || region) break;
     }
     const first = frames[0];
     if (first === undefined) return null;
     return {
       bytes: frames.length === 1 ? first : this.#gather(frames, bytes),
+      region,
       written: () => owners.forEach((owner) => owner.resolve()),
       failed: (error) => owners.forEach((owner) => owner.reject(error)),
     };

@@ -12,9 +12,10 @@ import {
   type RawFrame,
 } from "../wire/codec.ts";
 import { type FrameFields, type FrameName, frameRow, type Phase, type RequestName, type Role } from "../wire/frames.ts";
+import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
-import type { RequestOpener } from "./command.ts";
+import { PRIORITIES, type RequestOpener } from "./command.ts";
 import { Handshake, type HandshakeOptions, type HandshakeStep, type Terms } from "./handshake.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
@@ -34,6 +35,8 @@ export interface SessionOptions extends HandshakeOptions {
   readonly idleTimeout: number;
   /** Milliseconds that a transfer may wait for the peer to move a byte; 0: for ever. */
   readonly stallTimeout: number;
+  /** Whether files may go to the network without passing through this program, where the platform can; by default they do. */
+  readonly zeroCopy?: boolean;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
 }
@@ -476,11 +479,17 @@ export class Session implements RequestOpener {
   #streamHost(): StreamHost {
     const chunkSize = () => this.#writer.chunkSize;
     const roundTrip = () => this.#vitals?.roundTrip ?? null;
+    const sendsZstd = () => this.#terms?.capabilities.includes(ZSTD) === true;
     return {
-      transmit: (stream, name, bytes) => {
-        if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length);
-        return this.#writer.queue.push(stream, bytes);
+      transmit: (stream, name, bytes, region) => {
+        if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
+        return this.#writer.queue.push(stream, bytes, region);
       },
+      sendsRegions: this.#connection.writeFile !== undefined && this.#options.zeroCopy !== false,
+      get sendsZstd() {
+        return sendsZstd();
+      },
+      share: (weight) => weight / this.#heaviest(),
       retract: (stream, error) => this.#writer.queue.drop(stream, error),
       urge: (name, bytes) => this.#urge(name, bytes),
       over: (stream) => {
@@ -498,6 +507,13 @@ export class Session implements RequestOpener {
         return roundTrip();
       },
     };
+  }
+
+  /** The weight of the heaviest stream that is open. */
+  #heaviest(): number {
+    let heaviest: number = PRIORITIES.low;
+    for (const { weight } of this.#streams.values()) heaviest = Math.max(heaviest, weight);
+    return heaviest;
   }
 
   // Ending.

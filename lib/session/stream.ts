@@ -2,9 +2,11 @@ import { frameBuffers, release } from "../base/buffer_pool.ts";
 import { combineCrc32 } from "../base/crc32.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
-import { encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
+import { dataHeader, encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
+import type { Compressor } from "../wire/compression.ts";
 import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
-import type { CommandStream, Sink } from "./command.ts";
+import type { FileRegion } from "../transport/transport.ts";
+import { type CommandStream, PRIORITIES, type Priority, type Sink } from "./command.ts";
 
 /** A stream's window grows no further than this, in bytes. */
 const MAX_RECEIVE_WINDOW = 64 * 1024 * 1024;
@@ -16,10 +18,19 @@ const MERGE = 64 * 1024;
 /** From this many bytes on, the memory of a message is freed as soon as it was sent, not left to the garbage collector. */
 const LARGE_MESSAGE = 64 * 1024;
 
+/** A turn is never shorter than this, in bytes. */
+const MIN_CHUNK = 16 * 1024;
+
 /** What a stream needs of its session. */
 export interface StreamHost {
-  /** Queues a frame behind the stream's earlier ones; resolves once it was written. */
-  transmit(stream: number, name: FrameName, bytes: Uint8Array): Promise<void>;
+  /** Queues a frame behind the stream's earlier ones, its payload perhaps from a file; resolves once it was written. */
+  transmit(stream: number, name: FrameName, bytes: Uint8Array, region?: FileRegion): Promise<void>;
+  /** Whether payloads can come from files. */
+  readonly sendsRegions: boolean;
+  /** Whether the peer takes compressed frames. */
+  readonly sendsZstd: boolean;
+  /** The part of a full turn that a stream of this weight has among those that are open. */
+  share(weight: number): number;
   /** Takes back queued frames of the stream; answers how many. */
   retract(stream: number, error: Error): number;
   /** Sends a frame ahead of all data. */
@@ -50,11 +61,11 @@ export interface StreamOptions {
 interface Chunk {
   readonly bytes: Uint8Array<ArrayBuffer>;
   length: number;
-  crc: number;
+  crc: number | undefined;
 }
 
 /** `merge`: another small one waits before it, so that more are to be expected. */
-function newChunk(payload: Uint8Array, crc: number, merge: boolean): Chunk {
+function newChunk(payload: Uint8Array, crc: number | undefined, merge: boolean): Chunk {
   const bytes = merge && payload.length <= MERGE / 4
     ? new Uint8Array(MERGE)
     : payload.length <= frameBuffers.size / 2
@@ -105,6 +116,7 @@ export class Stream implements CommandStream {
   /** The host has heard that the stream is over. */
   #told = false;
   #waitingSince: number | null = null;
+  #weight: number = PRIORITIES.normal;
   /** A listing may wait as long as the files that it names are moving. */
   #mayWait = false;
 
@@ -126,7 +138,25 @@ export class Stream implements CommandStream {
 
   /** Half a window at the most: the peer grants more only after a quarter, and both must never wait for each other. */
   get chunkSize(): number {
-    return Math.min(this.#host.chunkSize, this.#options.sendWindow >> 1);
+    const whole = Math.min(this.#host.chunkSize, this.#options.sendWindow >> 1);
+    return Math.max(MIN_CHUNK, Math.floor(whole * this.#host.share(this.#weight)));
+  }
+
+  /** How much weight the stream has among the others: they take turns, and a turn is as long as the weight says. */
+  get weight(): number {
+    return this.#weight;
+  }
+
+  prioritize(priority: Priority): void {
+    this.#weight = PRIORITIES[priority];
+  }
+
+  get sendsRegions(): boolean {
+    return this.#host.sendsRegions;
+  }
+
+  get sendsZstd(): boolean {
+    return this.#host.sendsZstd;
   }
 
   /** Whether nothing has moved for `limit` milliseconds although the peer could move it. */
@@ -136,29 +166,53 @@ export class Stream implements CommandStream {
     return this.#host.now() - since > limit;
   }
 
-  async send<N extends FrameName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Promise<void> {
-    const { fin = false } = options;
+  async send<N extends FrameName>(
+    name: N,
+    fields: FrameFields<N>,
+    options: { fin?: boolean; compressor?: Compressor } = {},
+  ): Promise<void> {
+    const { fin = false, compressor } = options;
     const bytes = encodeMessage(name, this.id, fields, fin);
-    await this.#transmit(name, bytes, fin);
+    const packed = this.sendsZstd ? compressor?.compress(bytes) : null;
+    if (packed) sealFrame(packed, name, this.id, { fin, zstd: true });
+    const begun = this.#host.now();
+    await this.#transmit(name, packed ?? bytes, { fin, cost: bytes.length - HEADER_BYTES });
+    compressor?.sent(packed?.length ?? bytes.length, this.#host.now() - begun);
     if (bytes.length > LARGE_MESSAGE) release(bytes);
   }
 
-  async sendData(frame: Uint8Array, crc: number): Promise<void> {
-    sealFrame(frame, "DATA", this.id, { crc });
-    await this.#transmit("DATA", frame, false);
+  async sendData(frame: Uint8Array, options: { crc?: number; compressor?: Compressor } = {}): Promise<void> {
+    const { crc, compressor } = options;
+    const packed = this.sendsZstd ? compressor?.compress(frame) : null;
+    if (packed) sealFrame(packed, "DATA", this.id, { zstd: true });
+    else sealFrame(frame, "DATA", this.id, { crc });
+    const begun = this.#host.now();
+    await this.#transmit("DATA", packed ?? frame, { cost: frame.length - HEADER_BYTES });
+    compressor?.sent(packed?.length ?? frame.length, this.#host.now() - begun);
   }
 
-  async #transmit(name: FrameName, bytes: Uint8Array, fin: boolean): Promise<void> {
+  async sendRegion(region: FileRegion): Promise<void> {
+    const header = dataHeader(this.id, region.length, region.crc);
+    await this.#transmit("DATA", header, { cost: region.length, region });
+  }
+
+  /** `cost`: bytes that a metered frame takes from the window, which are those of its payload unpacked. */
+  async #transmit(
+    name: FrameName,
+    bytes: Uint8Array,
+    options: { fin?: boolean; cost: number; region?: FileRegion },
+  ): Promise<void> {
     if (this.#failure) throw this.#failure;
+    const { fin = false, cost, region } = options;
     const metered = frameRow(name).metered === true;
     if (metered) {
       this.#waitingSince = this.#host.now();
       this.#mayWait = name !== "DATA";
-      await this.#spend(bytes.length - HEADER_BYTES);
+      await this.#spend(cost);
     }
     if (fin) this.#localFin = true;
     this.#handed++;
-    await this.#host.transmit(this.id, name, bytes);
+    await this.#host.transmit(this.id, name, bytes, region);
     if (metered) this.#waitingSince = null;
     if (fin) this.#settle();
   }
@@ -220,7 +274,7 @@ export class Stream implements CommandStream {
 
   // What follows is called by the session with what came in.
 
-  receiveData(payload: Uint8Array, crc: number): void {
+  receiveData(payload: Uint8Array, crc?: number): void {
     if (!this.#admit("DATA", payload.length)) return;
     // An empty one says that more will come.
     if (payload.length === 0) {
@@ -232,7 +286,7 @@ export class Stream implements CommandStream {
     if (last && "bytes" in last && last.length + payload.length <= last.bytes.length) {
       last.bytes.set(payload, last.length);
       last.length += payload.length;
-      last.crc = combineCrc32(last.crc, crc, payload.length);
+      last.crc = last.crc === undefined || crc === undefined ? undefined : combineCrc32(last.crc, crc, payload.length);
     } else {
       this.#arrived.push(newChunk(payload, crc, last !== undefined && "bytes" in last));
     }
@@ -314,7 +368,7 @@ export class Stream implements CommandStream {
     this.#refuse(new FshError("UNEXPECTED_FRAME", { detail: "the answer ended too early" }));
   }
 
-  #feed(chunk: Uint8Array, crc: number): void {
+  #feed(chunk: Uint8Array, crc: number | undefined): void {
     const length = chunk.length;
     let busy: Promise<void> | void;
     try {

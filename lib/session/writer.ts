@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { toFshError } from "../base/errors.ts";
-import { type Connection, writeAll } from "../transport/transport.ts";
+import { type Connection, writeAll, writeWithRegion } from "../transport/transport.ts";
 import { MAX_DATA } from "../wire/frames.ts";
 import { SendQueue } from "./send_queue.ts";
 
@@ -61,17 +61,20 @@ export class Writer {
       const begun = clock.now();
       let last = begun;
       try {
-        await writeAll(this.#connection, batch.bytes, (bytes) => {
+        const took = (bytes: number) => {
           this.sent += bytes;
           const now = clock.now();
           if (now - last > WAITED) moved();
           last = now;
-        });
+        };
+        const { bytes, region } = batch;
+        if (region) await writeWithRegion(this.#connection, bytes, region, took);
+        else await writeAll(this.#connection, bytes, took);
       } catch (error) {
         batch.failed(toFshError(error));
         throw error;
       }
-      this.#adapt(batch.bytes.length, last - begun);
+      this.#adapt(batch.bytes.length + (batch.region?.length ?? 0), last - begun);
       written(last);
       batch.written();
     }

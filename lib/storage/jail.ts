@@ -4,6 +4,8 @@ import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath } from "../base/virtual_path.ts";
 import { native } from "../native/load.ts";
 import type { Descriptors, NewRawFile, RawFile, RawInfo, Room } from "../native/native.ts";
+import type { KnownSums } from "./known_sums.ts";
+import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";
 
 /** Something below the root that was found and can't be exchanged for something else while it is held. */
@@ -32,6 +34,8 @@ export interface Jail {
   readFile(folder: Held, name: string, options: { limit: number; room: Room }): RawFile | null;
   /** As `Descriptors.describe`; null: there is no such short way here. */
   describe(folder: Held, name: string): RawInfo | null;
+  /** Opens a held file for being sent without being read; undefined: that can't be done here. */
+  openDirect(held: Held, sums: KnownSums): Direct | undefined;
   /** As `Descriptors.createFile`; null: there is no such short way here. */
   createFile(folder: Held, name: string, file: NewRawFile): OpenFile | null;
   /** Renames within a folder, replacing what has that name. */
@@ -109,6 +113,10 @@ class DescriptorJail implements Jail {
     return this.#system.describe(folder.descriptor, name);
   }
 
+  openDirect(held: HeldDescriptor, sums: KnownSums): Direct {
+    return { system: this.#system, descriptor: this.#system.openFile(held.descriptor), sums };
+  }
+
   createFile(folder: HeldDescriptor, name: string, file: NewRawFile): OpenFile {
     const descriptor = this.#system.createFile(folder.descriptor, name, file);
     return { sync: () => this.#system.flush(descriptor), close: () => this.#system.close(descriptor) };
@@ -180,6 +188,8 @@ class CheckedJail implements Jail {
   describe(): null {
     return null;
   }
+
+  openDirect(): undefined {}
 
   createFile(): null {
     return null;

@@ -10,6 +10,7 @@ import {
   type SafePath,
 } from "../base/virtual_path.ts";
 import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
+import { KnownSums } from "./known_sums.ts";
 import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openPart } from "./part_file.ts";
@@ -34,6 +35,8 @@ import type {
 const PART_LIFETIME = 24 * 60 * 60 * 1000;
 /** A file of fewer bytes is not worth a look at its target before it comes: what is wrong is found at its end. */
 const LATE_CHECK = 256 * 1024;
+/** From this many bytes on, a file may be sent without being read. */
+const WORTH_SENDING = 256 * 1024;
 /** Names looked up at once while listing. */
 const LOOKUPS = 64;
 
@@ -57,6 +60,7 @@ export class LocalStorage implements Storage {
   /** Names of part files that are being written now. */
   readonly #parts = new Set<string>();
   readonly #small: LocalSmallFiles;
+  readonly #sums = new KnownSums();
 
   private constructor(root: string, jail: Jail, options: LocalOptions) {
     this.identity = root;
@@ -144,7 +148,12 @@ export class LocalStorage implements Storage {
       const file = await this.#patience.call(() => Deno.openSync(held.path), () => Deno.open(held.path));
       try {
         if (!this.#jail.pins) refuseAllButFiles(info = await file.stat());
-        return await LocalReader.start(file, stored(baseName(path), info), { ...options, path: this.#named(path) });
+        const direct = info.size < WORTH_SENDING ? undefined : this.#jail.openDirect(held, this.#sums);
+        return await LocalReader.start(file, stored(baseName(path), info), {
+          ...options,
+          direct,
+          path: this.#named(path),
+        });
       } catch (error) {
         file.close();
         throw error;

@@ -1,6 +1,8 @@
 import { FshError } from "../base/errors.ts";
-import type { FileReader, ReadOptions, Stored } from "./storage.ts";
+import type { Descriptors, FileIdentity } from "../native/native.ts";
+import { blockAt, type KnownSums } from "./known_sums.ts";
 import { osError } from "./os_error.ts";
+import { type FileReader, MAX_REGION, type ReadOptions, type Region, type Stored } from "./storage.ts";
 
 /**
  * Milliseconds that one read may hold up the event loop before the reader goes over to reading in the background. Out of
@@ -8,41 +10,72 @@ import { osError } from "./os_error.ts";
  */
 const SLOW_READ = 5;
 
+/**
+ * What is learned of a file counts only if it had been at rest for so many milliseconds: the times of a file system are
+ * a little coarse, and two changes within one tick look like one.
+ */
+const AT_REST = 2_000;
+
+/** For sending a file without reading it. */
+export interface Direct {
+  readonly system: Descriptors;
+  /** The reader closes it. */
+  readonly descriptor: number;
+  readonly sums: KnownSums;
+}
+
+export interface LocalReaderOptions extends ReadOptions {
+  /** For errors. */
+  readonly path: string;
+  readonly direct?: Direct | undefined;
+}
+
 /** Reads a file of this machine from an offset on. */
 export class LocalReader implements FileReader {
   readonly info: Stored;
   readonly #path: string;
   readonly #file: Deno.FsFile;
+  readonly #direct: Direct | undefined;
+  readonly #identity: FileIdentity | undefined;
+  #at: number;
   #left: number;
+  /** The file stands elsewhere than at `#at`, as regions move only that. */
+  #astray = false;
+  #lastRead = 0;
   #slow = false;
 
-  private constructor(file: Deno.FsFile, info: Stored, path: string, length: number) {
-    this.#file = file;
-    this.#path = path;
-    this.info = info;
-    this.#left = length;
-  }
-
-  /** `path` is for errors. */
-  static async start(
+  private constructor(
     file: Deno.FsFile,
     info: Stored,
-    options: ReadOptions & { path: string },
-  ): Promise<LocalReader> {
-    const { offset = 0, length = null, path } = options;
+    start: { at: number; left: number },
+    options: LocalReaderOptions,
+  ) {
+    this.#file = file;
+    this.info = info;
+    this.#at = start.at;
+    this.#left = start.left;
+    this.#path = options.path;
+    this.#direct = options.direct;
+    this.#identity = this.#direct?.system.identity(this.#direct.descriptor);
+  }
+
+  static async start(file: Deno.FsFile, info: Stored, options: LocalReaderOptions): Promise<LocalReader> {
+    const { offset = 0, length = null } = options;
     if (offset > info.size) throw new FshError("BAD_OFFSET", { detail: `${offset} of ${info.size} bytes` });
     if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);
     // Files of /proc and their like say that they are empty, and are not.
-    const left = options.toEnd && info.size === 0 ? Infinity : info.size - offset;
-    return new LocalReader(file, info, path, Math.min(length ?? Infinity, left));
+    const rest = options.toEnd && info.size === 0 ? Infinity : info.size - offset;
+    return new LocalReader(file, info, { at: offset, left: Math.min(length ?? Infinity, rest) }, options);
   }
 
   async read(buffer: Uint8Array): Promise<number | null> {
     if (this.#left === 0) return null;
     try {
+      if (this.#astray) this.#file.seekSync(this.#at, Deno.SeekMode.Start);
+      this.#astray = false;
       const room = buffer.length > this.#left ? buffer.subarray(0, this.#left) : buffer;
       const read = this.#slow ? await this.#file.read(room) : this.#readNow(room);
-      this.#left -= read ?? 0;
+      this.#advance(read ?? 0);
       return read;
     } catch (error) {
       throw osError(error, this.#path);
@@ -56,9 +89,45 @@ export class LocalReader implements FileReader {
     return read;
   }
 
+  #advance(bytes: number): void {
+    this.#lastRead = bytes;
+    this.#at += bytes;
+    this.#left -= bytes;
+  }
+
+  region(most: number, options: { readonly unchecked: boolean }): Region | null {
+    const direct = this.#direct;
+    const identity = this.#identity;
+    if (!direct || !identity || this.#left <= 0 || this.#left === Infinity) return null;
+    const offset = this.#at;
+    const length = Math.min(most, this.#left, MAX_REGION);
+    const block = blockAt(offset, length, this.info.size);
+    const known = block === null ? undefined : direct.sums.of(identity.text).blocks.get(block);
+    if (known === undefined && !options.unchecked) return null;
+    if (direct.system.identity(direct.descriptor).text !== identity.text) return null;
+    this.#astray = true;
+    this.#advance(length);
+    return { descriptor: direct.descriptor, offset, length, crc: known ?? null };
+  }
+
+  learn(crc: number): void {
+    const direct = this.#direct;
+    const identity = this.#identity;
+    if (!direct || !identity || Date.now() - identity.changed < AT_REST) return;
+    const block = blockAt(this.#at - this.#lastRead, this.#lastRead, this.info.size);
+    if (block === null || direct.system.identity(direct.descriptor).text !== identity.text) return;
+    direct.sums.learn(identity.text, block, crc);
+  }
+
+  forget(): void {
+    if (this.#identity) this.#direct?.sums.forget(this.#identity.text);
+  }
+
   async seek(offset: number): Promise<void> {
     try {
       await this.#file.seek(offset, Deno.SeekMode.Start);
+      this.#astray = false;
+      this.#at = offset;
       this.#left = Math.max(0, this.info.size - offset);
     } catch (error) {
       throw osError(error, this.#path);
@@ -67,5 +136,6 @@ export class LocalReader implements FileReader {
 
   close(): void {
     this.#file.close();
+    this.#direct?.system.close(this.#direct.descriptor);
   }
 }

@@ -22,12 +22,34 @@ export interface Page {
   readonly skipped: number;
 }
 
+/** Most bytes that a region has. */
+export const MAX_REGION = 1024 * 1024;
+
+/** A piece of an open file for the system to send by itself. */
+export interface Region {
+  /** Of the system, good until the reader is closed. */
+  readonly descriptor: number;
+  readonly offset: number;
+  readonly length: number;
+  /** CRC-32 of these bytes; null: not known. */
+  readonly crc: number | null;
+}
+
 /** A file open for reading. */
 export interface FileReader {
   /** As it was when opened. */
   readonly info: Stored;
   /** Fills some of `buffer` from where the last read ended; null at the end of the file or of the asked length. */
   read(buffer: Uint8Array): Promise<number | null>;
+  /**
+   * Where the storage can: the next bytes, `most` at the most, as a region instead of a `read`; null where they have to be
+   * read. Only regions whose CRC-32 is known from an earlier time, unless `unchecked`.
+   */
+  region?(most: number, options: { readonly unchecked: boolean }): Region | null;
+  /** Tells the CRC-32 of what the last `read` gave, for a later time. */
+  learn?(crc: number): void;
+  /** What was sent of this file did not arrive well: whatever was learned of it is not to be trusted. */
+  forget?(): void;
   /** Goes to `offset` of the file, reading from there to the end. */
   seek(offset: number): Promise<void>;
   close(): void;

@@ -5,6 +5,7 @@ import type { KeepAlive, NativeSocket } from "../native/native.ts";
 import {
   type Connection,
   type ConnectOptions,
+  type FileRegion,
   formatAddress,
   type Listener,
   type ListenOptions,
@@ -237,6 +238,25 @@ class TcpConnection implements Connection {
     }
   }
 
+  get writeFile(): ((region: FileRegion, at: number) => Promise<number>) | undefined {
+    return this.#native ? (region, at) => this.#writeFile(region, at) : undefined;
+  }
+
+  async #writeFile({ descriptor, offset, length }: FileRegion, at: number): Promise<number> {
+    this.#writing = true;
+    try {
+      return await this.#native?.sendFile(descriptor, offset + at, length - at) ?? 0;
+    } catch (cause) {
+      throw new FshError("CONNECTION_RESET", { subject: this.remote, cause });
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  cork(on: boolean): void {
+    if (!this.#closed) this.#native?.cork(on);
+  }
+
   async closeWrite(): Promise<void> {
     try {
       await this.#socket.closeWrite();
@@ -252,6 +272,7 @@ class TcpConnection implements Connection {
     this.#closed = true;
     // The runtime's close does not end a write that waits for room.
     if (this.#writing) this.#native?.shutdown();
+    this.#native?.release();
     this.#socket.close();
   }
 

@@ -12,12 +12,30 @@ export interface Connection {
   read(buffer: Uint8Array): Promise<number | null>;
   /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */
   write(bytes: Uint8Array): Promise<number>;
+  /**
+   * As `write`, for bytes of an open file, which never pass through this program: answers how many the system took; 0: the
+   * file has none there. Undefined where the transport can't.
+   */
+  readonly writeFile?: ((region: FileRegion, at: number) => Promise<number>) | undefined;
+  /** While on, the system keeps incomplete packets back, so that what is written piece by piece goes out as one. */
+  cork?(on: boolean): void;
   /** Says that no more will be written (FIN); reading goes on. */
   closeWrite(): Promise<void>;
   /** Closes both ways; unread data may turn it into a reset, as TCP does. May be called again. */
   close(): void;
   /** Closes abruptly: the peer sees a reset where the platform can send one. May be called again. */
   abort(): void;
+}
+
+/** A piece of an open file. */
+export interface FileRegion {
+  /** Of the system; it stays open until the piece was sent. */
+  readonly descriptor: number;
+  readonly offset: number;
+  /** Bytes. */
+  readonly length: number;
+  /** CRC-32 of these bytes; null: not known. */
+  readonly crc: number | null;
 }
 
 export interface Listener {
@@ -57,6 +75,38 @@ export async function writeAll(
 ): Promise<void> {
   for (let at = 0; at < bytes.length;) {
     const written = await connection.write(at === 0 ? bytes : bytes.subarray(at));
+    at += written;
+    moved?.(written);
+  }
+}
+
+/**
+ * As `writeAll`, with a piece of a file behind the bytes. Where the file has become shorter, zeros take the place of what
+ * is missing.
+ */
+export async function writeWithRegion(
+  connection: Connection,
+  bytes: Uint8Array,
+  region: FileRegion,
+  moved?: (bytes: number) => void,
+): Promise<void> {
+  connection.cork?.(true);
+  try {
+    await writeAll(connection, bytes, moved);
+    await writeRegion(connection, region, moved);
+  } finally {
+    connection.cork?.(false);
+  }
+}
+
+async function writeRegion(
+  connection: Connection,
+  region: FileRegion,
+  moved?: (bytes: number) => void,
+): Promise<void> {
+  for (let at = 0; at < region.length;) {
+    const written = await connection.writeFile?.(region, at) ?? 0;
+    if (written === 0) return await writeAll(connection, new Uint8Array(region.length - at), moved);
     at += written;
     moved?.(written);
   }

@@ -3,6 +3,8 @@ import { FshError } from "../base/errors.ts";
 import { type FieldName, FieldReader, FIELDS, type FieldType, FieldWriter } from "./field.ts";
 import {
   FLAG_FIN,
+  FLAG_UNCHECKED,
+  FLAG_ZSTD,
   type FrameFields,
   type FrameName,
   frameName,
@@ -27,8 +29,8 @@ export interface RawFrame {
   readonly name: FrameName;
   readonly fin: boolean;
   readonly stream: number;
-  /** CRC-32 of the payload, checked. */
-  readonly crc: number;
+  /** CRC-32 of the payload, checked; undefined where the frame has none, or was compressed. */
+  readonly crc: number | undefined;
   /** A view into the receive buffer, good until more is read. */
   readonly payload: Uint8Array;
 }
@@ -69,7 +71,9 @@ export function checkHeader(header: FrameHeader, from: Role, phase: Phase): Fram
   if (header.length > row.max) {
     throw new FshError("BAD_LENGTH", { subject: name, detail: `${header.length} bytes, at most ${row.max}` });
   }
-  if (header.reserved !== 0 || (header.flags & ~(row.fin ? FLAG_FIN : 0)) !== 0) {
+  const allowed = (row.fin ? FLAG_FIN : 0) | (row.flags ?? 0);
+  const unchecked = (header.flags & FLAG_UNCHECKED) !== 0;
+  if (header.reserved !== 0 || (header.flags & ~allowed) !== 0 || (unchecked && header.crc !== 0)) {
     throw new FshError("BAD_HEADER", { subject: name });
   }
   if (row.sender !== "both" && row.sender !== from) throw new FshError("WRONG_SENDER", { subject: name });
@@ -82,6 +86,7 @@ export function checkHeader(header: FrameHeader, from: Role, phase: Phase): Fram
 
 /** Compares the payload with the header's CRC-32 (the one of zlib). */
 export function checkPayload(header: FrameHeader, payload: Uint8Array, name: FrameName): void {
+  if (header.flags & FLAG_UNCHECKED) return;
   if (crc32(payload) !== header.crc) throw new FshError("BAD_CRC", { subject: name });
 }
 
@@ -125,23 +130,40 @@ export function encodeMessage<N extends FrameName>(
 /**
  * Writes the header of a frame in place: the payload already stands behind HEADER_BYTES of room. So a frame is one
  * buffer and one write, and the payload is never copied. `crc`: the payload's CRC-32, where it is known already.
+ * `zstd`: the payload is compressed.
  */
 export function sealFrame(
   frame: Uint8Array,
   name: FrameName,
   stream: number,
-  options: { fin?: boolean; crc?: number } = {},
+  options: { fin?: boolean; crc?: number | undefined; zstd?: boolean } = {},
 ): void {
-  const row = frameRow(name);
   const payload = frame.subarray(HEADER_BYTES);
-  if (payload.length > row.max) {
-    throw new FshError("BAD_LENGTH", { subject: name, detail: `${payload.length} bytes, at most ${row.max}` });
+  const flags = (options.fin ? FLAG_FIN : 0) | (options.zstd ? FLAG_ZSTD : 0);
+  writeHeader(frame, { name, length: payload.length, flags, stream, crc: options.crc ?? crc32(payload) });
+}
+
+/** The header of a DATA frame whose payload comes from elsewhere. `crc`: null for a frame without one. */
+export function dataHeader(stream: number, length: number, crc: number | null): Uint8Array<ArrayBuffer> {
+  const header = new Uint8Array(HEADER_BYTES);
+  writeHeader(header, { name: "DATA", length, flags: crc === null ? FLAG_UNCHECKED : 0, stream, crc: crc ?? 0 });
+  return header;
+}
+
+function writeHeader(
+  into: Uint8Array,
+  header: { name: FrameName; length: number; flags: number; stream: number; crc: number },
+): void {
+  const { name, length, flags, stream, crc } = header;
+  const row = frameRow(name);
+  if (length > row.max) {
+    throw new FshError("BAD_LENGTH", { subject: name, detail: `${length} bytes, at most ${row.max}` });
   }
-  const view = new DataView(frame.buffer, frame.byteOffset, HEADER_BYTES);
-  view.setUint32(0, payload.length);
+  const view = new DataView(into.buffer, into.byteOffset, HEADER_BYTES);
+  view.setUint32(0, length);
   view.setUint8(4, row.code);
-  view.setUint8(5, options.fin ? FLAG_FIN : 0);
+  view.setUint8(5, flags);
   view.setUint16(6, 0);
   view.setUint32(8, stream);
-  view.setUint32(12, options.crc ?? crc32(payload));
+  view.setUint32(12, crc);
 }

@@ -10,6 +10,10 @@ export const MAX_DATA = 1024 * 1024;
 
 /** Set on the last frame that a side sends on a stream. */
 export const FLAG_FIN = 0x01;
+/** The payload is not covered by the header's CRC-32, which is 0: it went from the disk to the network without a look. */
+export const FLAG_UNCHECKED = 0x02;
+/** The payload is a zstd frame (RFC 8878). */
+export const FLAG_ZSTD = 0x04;
 
 interface FrameRow {
   readonly code: number;
@@ -25,6 +29,8 @@ interface FrameRow {
   readonly metered?: true;
   /** Whether it may carry FLAG_FIN. */
   readonly fin?: true;
+  /** Other flags that it may carry. */
+  readonly flags?: number;
   /** Fields in their order; null: the payload is the data itself. */
   readonly fields: Readonly<Record<string, FieldName>> | null;
   readonly doc: string;
@@ -148,6 +154,7 @@ export const FRAMES = {
     on: "stream",
     max: MAX_DATA,
     metered: true,
+    flags: FLAG_UNCHECKED | FLAG_ZSTD,
     fields: null,
     doc: "Bytes of a file.",
   },
@@ -230,6 +237,7 @@ export const FRAMES = {
     max: MAX_DATA,
     metered: true,
     fin: true,
+    flags: FLAG_ZSTD,
     fields: { files: "files" },
     doc:
       "Whole small files. From a server: some of those that GETS asked for, in that order. From a client: files to store, each answered in a STORED; the last frame says that it is.",
@@ -272,9 +280,17 @@ export const FRAMES = {
     on: "opens",
     max: 16384,
     fin: true,
-    fields: { path: "path", offset: "u64", length: "size", algorithm: "word", prefix: "bytes" },
+    fields: {
+      path: "path",
+      offset: "u64",
+      length: "size",
+      algorithm: "word",
+      prefix: "bytes",
+      options: "u8",
+      priority: "u8",
+    },
     doc:
-      "Send a file from `offset`, `length` bytes or to the end. Answered by INFO, DATA and END. With a `prefix`, which is the digest of the `offset` bytes that the client has, the server compares first: where they differ, DATA begin at 0; END then has size and digest of the whole file. Without, END has those of what was sent.",
+      "Send a file from `offset`, `length` bytes or to the end. Answered by INFO, DATA and END. With a `prefix`, which is the digest of the `offset` bytes that the client has, the server compares first: where they differ, DATA begin at 0; END then has size and digest of the whole file. Without, END has those of what was sent. `options`: 8 compress where it is worth it, 16 compress in any case. `priority`: 0 low, 1 normal, 2 high, against the session's other streams.",
   },
   PUT: {
     code: 0x23,
@@ -342,9 +358,9 @@ export const FRAMES = {
     on: "opens",
     max: 128 * 1024,
     fin: true,
-    fields: { algorithm: "word", limit: "u32", paths: "paths" },
+    fields: { algorithm: "word", limit: "u32", options: "u8", paths: "paths" },
     doc:
-      "Send many small files. Answered by FILES, with each file's digest, and DONE. A file of more than `limit` bytes, or too large for a frame, comes with its size and without content.",
+      "Send many small files. Answered by FILES, with each file's digest, and DONE. A file of more than `limit` bytes, or too large for a frame, comes with its size and without content. `options`: 8 and 16 as for GET.",
   },
   PUTS: {
     code: 0x29,
@@ -362,6 +378,8 @@ export const FRAMES = {
 export const OPTION_NO_REPLACE = 1;
 export const OPTION_PARENTS = 2;
 export const OPTION_CONTINUE = 4;
+export const OPTION_COMPRESS_AUTO = 8;
+export const OPTION_COMPRESS_ALWAYS = 16;
 
 export type FrameName = keyof typeof FRAMES;
 /** The fields of a frame as an object. */

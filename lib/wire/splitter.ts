@@ -1,6 +1,7 @@
 import { BufferPool, release } from "../base/buffer_pool.ts";
 import { checkPayload, type FrameHeader, type RawFrame, readHeader } from "./codec.ts";
-import { FLAG_FIN, type FrameName, HEADER_BYTES, MAX_DATA } from "./frames.ts";
+import { decompress } from "./compression.ts";
+import { FLAG_FIN, FLAG_UNCHECKED, FLAG_ZSTD, type FrameName, frameRow, HEADER_BYTES, MAX_DATA } from "./frames.ts";
 
 /** A quiet session's receive buffer, in bytes. */
 const SMALL = 4 * 1024;
@@ -92,9 +93,9 @@ export class Splitter {
   }
 
   /**
-   * The next complete frame, its CRC checked, or null.
+   * The next complete frame, its CRC checked and its payload unpacked, or null.
    *
-   * @throws {FshError} what the check throws, or BAD_CRC
+   * @throws {FshError} what the check throws, BAD_CRC, or BAD_COMPRESSION
    */
   next(): RawFrame | null {
     if (this.#header === null) {
@@ -109,6 +110,12 @@ export class Splitter {
     checkPayload(value, payload, name);
     this.#start = from + value.length;
     this.#header = null;
-    return { name, fin: (value.flags & FLAG_FIN) !== 0, stream: value.stream, crc: value.crc, payload };
+    const { flags, stream, crc } = value;
+    const fin = (flags & FLAG_FIN) !== 0;
+    if (flags & FLAG_ZSTD) {
+      const plain = decompress(payload, frameRow(name).max);
+      return { name, fin, stream, crc: undefined, payload: plain };
+    }
+    return { name, fin, stream, crc: flags & FLAG_UNCHECKED ? undefined : crc, payload };
   }
 }

@@ -11,6 +11,8 @@ export class RecordingHost implements StreamHost {
   readonly ended: number[] = [];
   chunkSize = 1024 * 1024;
   roundTrip: number | null = null;
+  sendsRegions = false;
+  sendsZstd = false;
   time = 0;
   /** While held, frames stay in the queue: their sends do not resolve. */
   held = false;
@@ -20,6 +22,10 @@ export class RecordingHost implements StreamHost {
     this.sent.push(name);
     if (!this.held) return Promise.resolve();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  share(): number {
+    return 1;
   }
 
   retract(_stream: number, error: Error): number {

@@ -37,7 +37,7 @@ Deno.test("cancel takes back what waits, tells the peer why, and rejects whoever
   const one = stream(host, "client");
   await one.send(
     "GET",
-    { path: "/", offset: 0, length: null, algorithm: "none", prefix: new Uint8Array() },
+    { path: "/", offset: 0, length: null, algorithm: "none", prefix: new Uint8Array(), options: 0, priority: 1 },
     { fin: true },
   );
   const next = one.next();

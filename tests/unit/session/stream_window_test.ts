@@ -38,9 +38,9 @@ function turn(): Promise<void> {
 Deno.test("a sender stops at the window and goes on when it is granted more", async () => {
   const host = new RecordingHost();
   const one = stream(host);
-  await one.sendData(data(WINDOW - 10), 0);
+  await one.sendData(data(WINDOW - 10), { crc: 0 });
   let sent = false;
-  const blocked = one.sendData(data(1000), 0).then(() => sent = true);
+  const blocked = one.sendData(data(1000), { crc: 0 }).then(() => sent = true);
   await turn();
   assertEquals(host.sent.length, 1);
   one.receiveCredit(989);
@@ -54,7 +54,7 @@ Deno.test("a sender stops at the window and goes on when it is granted more", as
 Deno.test("frames that are not metered pass a shut window", async () => {
   const host = new RecordingHost();
   const one = stream(host);
-  await one.sendData(data(WINDOW), 0);
+  await one.sendData(data(WINDOW), { crc: 0 });
   await one.send("END", end.fields, { fin: true });
   assertEquals(host.sent, ["DATA", "END"]);
 });
@@ -126,7 +126,7 @@ Deno.test("whatever the size of reads, a sender that keeps to chunkSize never wa
     let passed = 0;
     for (let i = 0; i < 50; i++) {
       const length = i % 2 === 0 ? first : sender.chunkSize;
-      const sent = sender.sendData(data(length), 0);
+      const sent = sender.sendData(data(length), { crc: 0 });
       sender.receiveCredit(receivers.granted - passed);
       passed = receivers.granted;
       let done = false;
@@ -162,8 +162,8 @@ Deno.test("unmetered frames that nobody takes are a FLOOD", () => {
 Deno.test("a sender that waits for credit hears of the end", async () => {
   const host = new RecordingHost();
   const one = stream(host);
-  await one.sendData(data(WINDOW), 0);
-  const blocked = one.sendData(data(1), 0);
+  await one.sendData(data(WINDOW), { crc: 0 });
+  const blocked = one.sendData(data(1), { crc: 0 });
   await turn();
   one.receiveError(new FshError("NO_SPACE"));
   await assertFails(() => blocked, "NO_SPACE");

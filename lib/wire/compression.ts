@@ -1,0 +1,81 @@
+import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
+import { FshError } from "../base/errors.ts";
+import { HEADER_BYTES } from "./frames.ts";
+
+/** What HELLO's capabilities call it. */
+export const ZSTD = "zstd";
+
+export const COMPRESS_MODES = ["auto", "never", "always"] as const;
+/** `auto`: where the link is slower than compressing, and as long as the data shrinks. */
+export type CompressMode = typeof COMPRESS_MODES[number];
+
+/** Fast: some hundred megabytes a second (zstd's manual: levels up to 22 are slower and only a little smaller). */
+const LEVEL = 1;
+/** A link that takes more than this, in bytes per millisecond, is faster than compressing for it. */
+const WORTHWHILE = 100_000;
+/** A frame must shrink to this share, or it goes as it is. */
+const SHRUNK = 0.9;
+/** After data that does not shrink, so many frames go as they are; twice as many after the next attempt in vain. */
+const GIVE_UP = { first: 8, most: 256 };
+/** Under this many bytes a frame is not worth it. */
+const TINY = 512;
+
+/** Decides, frame by frame of one transfer, whether to compress, and does it. */
+export class Compressor {
+  readonly #mode: CompressMode;
+  /** Bytes per millisecond that the link took lately; null: not known yet. */
+  #rate: number | null = null;
+  #passing = 0;
+  #patience = GIVE_UP.first;
+
+  constructor(mode: CompressMode) {
+    this.#mode = mode;
+  }
+
+  /** Whether frames are being compressed now. */
+  get isActive(): boolean {
+    return this.#mode === "always" || (this.#mode === "auto" && this.#rate !== null && this.#rate < WORTHWHILE);
+  }
+
+  /** A compressed copy of a frame: room for its header and then the payload. Null: it goes as it is. */
+  compress(frame: Uint8Array): Uint8Array<ArrayBuffer> | null {
+    if (!this.isActive || frame.length < HEADER_BYTES + TINY) return null;
+    if (this.#mode === "auto" && this.#passing > 0) {
+      this.#passing--;
+      return null;
+    }
+    const packed = zstdCompressSync(frame.subarray(HEADER_BYTES), {
+      params: { [constants.ZSTD_c_compressionLevel]: LEVEL },
+    });
+    if (packed.length > (frame.length - HEADER_BYTES) * SHRUNK) {
+      this.#passing = this.#patience;
+      this.#patience = Math.min(2 * this.#patience, GIVE_UP.most);
+      return null;
+    }
+    this.#patience = GIVE_UP.first;
+    const copy = new Uint8Array(HEADER_BYTES + packed.length);
+    copy.set(packed, HEADER_BYTES);
+    return copy;
+  }
+
+  /** So many bytes were handed to the link in `ms` milliseconds, waiting for room included. */
+  sent(bytes: number, ms: number): void {
+    if (this.#mode !== "auto") return;
+    const rate = bytes / Math.max(ms, 0.01);
+    this.#rate = this.#rate === null ? rate : (3 * this.#rate + rate) / 4;
+  }
+}
+
+/**
+ * The payload of a compressed frame. Bounded: one that would become more than `max` bytes is refused while it is being
+ * unpacked.
+ *
+ * @throws {FshError} BAD_COMPRESSION
+ */
+export function decompress(payload: Uint8Array, max: number): Uint8Array {
+  try {
+    return zstdDecompressSync(payload, { maxOutputLength: max });
+  } catch (cause) {
+    throw new FshError("BAD_COMPRESSION", { cause });
+  }
+}
