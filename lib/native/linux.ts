@@ -15,6 +15,9 @@ import type {
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
+const SOL_SOCKET = 1; // asm-generic/socket.h
+const SO_RCVLOWAT = 18;
+const TCP_CONGESTION = 13;
 const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4; // netinet/tcp.h
 const TCP_KEEPINTVL = 5;
@@ -181,10 +184,10 @@ class LinuxSockets implements Sockets {
 
   #socket(fd: number): NativeSocket {
     const sender = new FileSender(this.#libc, fd);
-    const set = (level: number, option: number, values: number[]) => {
-      const value = new Uint8Array(Int32Array.from(values).buffer);
-      return this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
-    };
+    const setBytes = (level: number, option: number, value: Uint8Array<ArrayBuffer>) =>
+      this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
+    const set = (level: number, option: number, values: number[]) =>
+      setBytes(level, option, new Uint8Array(Int32Array.from(values).buffer));
     return {
       setKeepAlive: ({ idle, interval, count }) =>
         set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) && set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
@@ -196,6 +199,8 @@ class LinuxSockets implements Sockets {
       },
       sendFile: (file, offset, length) => sender.send(file, offset, length),
       release: () => sender.release(),
+      setCongestionControl: (name) => setBytes(IPPROTO_TCP, TCP_CONGESTION, encoder.encode(name)),
+      setReceiveLow: (bytes) => void set(SOL_SOCKET, SO_RCVLOWAT, [bytes]),
       cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
       shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
     };

@@ -18,6 +18,19 @@ export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 }
 /** Milliseconds before the next address is tried beside the one that has not answered (RFC 8305, section 5). */
 const ATTEMPT_DELAY = 250;
 
+/**
+ * Within one machine there is no congestion to control, and where the system's choice paces what it sends (BBR), its
+ * timers cost more than the transfer. This one is built into every Linux kernel and open to every user.
+ */
+const UNPACED = "reno";
+
+function isLoopback(address: string): boolean {
+  return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
+}
+
+/** From this many bytes on, a reader sleeps until all are there. */
+const WORTH_WAITING = 128 * 1024;
+
 export class TcpTransport implements Transport {
   readonly scheme = "fsh";
   readonly #keepAlive: KeepAlive;
@@ -202,6 +215,7 @@ class TcpConnection implements Connection {
   readonly #socket: Deno.TcpConn;
   #native: NativeSocket | null = null;
   #writing = false;
+  #receiveLow = 1;
   #closed = false;
 
   constructor(socket: Deno.TcpConn, keepAlive: KeepAlive) {
@@ -214,6 +228,7 @@ class TcpConnection implements Connection {
       socket.setKeepAlive(true);
       this.#native = native().sockets?.find(socket) ?? null;
       this.#native?.setKeepAlive(keepAlive);
+      if (isLoopback(socket.remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
     } catch {
       // The peer is gone already; the first read says so.
     }
@@ -225,6 +240,13 @@ class TcpConnection implements Connection {
     } catch (cause) {
       throw connectionError(cause, this.remote);
     }
+  }
+
+  expect(bytes: number): void {
+    const low = bytes < WORTH_WAITING ? 1 : bytes;
+    if (low === this.#receiveLow || this.#closed) return;
+    this.#receiveLow = low;
+    this.#native?.setReceiveLow(low);
   }
 
   async write(bytes: Uint8Array): Promise<number> {

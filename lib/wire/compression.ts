@@ -68,13 +68,14 @@ export class Compressor {
 
 /**
  * The payload of a compressed frame. Bounded: one that would become more than `max` bytes is refused while it is being
- * unpacked.
+ * unpacked. That all of it is there is for the CRC of the frame and the digest of the file to tell.
  *
  * @throws {FshError} BAD_COMPRESSION
  */
 export function decompress(payload: Uint8Array, max: number): Uint8Array {
   try {
-    return zstdDecompressSync(payload, { maxOutputLength: max });
+    const { buffer, byteOffset, length } = zstdDecompressSync(payload, { maxOutputLength: max });
+    return new Uint8Array(buffer, byteOffset, length);
   } catch (cause) {
     throw new FshError("BAD_COMPRESSION", { cause });
   }
