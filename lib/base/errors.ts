@@ -74,6 +74,7 @@ export const ERRORS = {
   TOO_MANY_FILES: { code: 113, exit: 1, retryable: true, message: "too many open files" },
   INTO_ITSELF: { code: 114, exit: 1, retryable: false, message: "a folder cannot be moved into itself" },
   LINK_LOOP: { code: 115, exit: 4, retryable: false, message: "too many symbolic links" },
+  NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
 

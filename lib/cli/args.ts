@@ -37,6 +37,7 @@ export interface Environment {
 export class Args {
   readonly operands: readonly string[];
   readonly #values: ReadonlyMap<string, string>;
+  readonly #defaults: ReadonlyMap<string, string>;
   readonly #switches: ReadonlySet<string>;
   readonly #lists: ReadonlyMap<string, readonly string[]>;
 
@@ -44,19 +45,21 @@ export class Args {
     operands: readonly string[],
     given: {
       values: ReadonlyMap<string, string>;
+      defaults: ReadonlyMap<string, string>;
       switches: ReadonlySet<string>;
       lists: ReadonlyMap<string, readonly string[]>;
     },
   ) {
     this.operands = operands;
     this.#values = given.values;
+    this.#defaults = given.defaults;
     this.#switches = given.switches;
     this.#lists = given.lists;
   }
 
   /** The value as given, or the table's default. */
   value(name: string): string {
-    const value = this.#values.get(name);
+    const value = this.#values.get(name) ?? this.#defaults.get(name);
     if (value === undefined) throw new FshError("INTERNAL", { detail: `option ${name} has neither value nor default` });
     return value;
   }
@@ -66,6 +69,7 @@ export class Args {
     return this.#lists.get(name) ?? [];
   }
 
+  /** Whether it was given, not merely has a default. */
   has(name: string): boolean {
     return this.#switches.has(name) || this.#values.has(name);
   }
@@ -90,6 +94,7 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
   });
 
   const values = new Map<string, string>();
+  const defaults = new Map<string, string>();
   const lists = new Map<string, readonly string[]>();
   for (const { name } of repeated) {
     const given = parsed[name];
@@ -102,12 +107,12 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
     const value = parsed[name];
     if (value === "" || (value !== undefined && typeof value !== "string")) throw usage(`--${name} needs a value`);
     if (typeof value === "string") values.set(name, value);
-    else if (fallback !== undefined) values.set(name, fallback);
+    if (fallback !== undefined) defaults.set(name, fallback);
   }
   const operands = parsed._.map(String);
   const { min, max } = command.operands;
   if (operands.length < min) throw usage("something is missing");
   if (operands.length > max) throw usage(`${operands[max]} is one argument too many`);
   const on = new Set(switches.map((option) => option.name).filter((name) => parsed[name]));
-  return new Args(operands, { values, switches: on, lists });
+  return new Args(operands, { values, defaults, switches: on, lists });
 }

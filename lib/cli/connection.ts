@@ -37,17 +37,29 @@ export async function withClient<T>(
   environment: Environment,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = await connect(url, args, environment);
-  const interrupt = () => void client.session.close({ limit: 1, error: new FshError("INTERRUPTED") });
+  return await withClients(url, args, environment, { count: 1, work: ([client]) => work(client) });
+}
+
+/** As `withClient`, with several sessions at once. */
+export async function withClients<T>(
+  url: FshUrl,
+  args: Args,
+  environment: Environment,
+  job: { count: number; work: (clients: readonly [Client, ...Client[]]) => Promise<T> },
+): Promise<T> {
+  const clients: [Client, ...Client[]] = [await connect(url, args, environment)];
+  const interrupt = () =>
+    clients.forEach((client) => void client.session.close({ limit: 1, error: new FshError("INTERRUPTED") }));
   environment.signal.addEventListener("abort", interrupt);
   try {
+    while (clients.length < job.count) clients.push(await connect(url, args, environment));
     if (environment.signal.aborted) interrupt();
-    return await work(client);
+    return await job.work(clients);
   } catch (error) {
     throw environment.signal.aborted ? new FshError("INTERRUPTED") : error;
   } finally {
     environment.signal.removeEventListener("abort", interrupt);
-    await client.close();
+    await Promise.all(clients.map((client) => client.close()));
   }
 }
 

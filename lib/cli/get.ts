@@ -1,17 +1,17 @@
 import { basename } from "@std/path";
 import { FshError, isError } from "../base/errors.ts";
 import { childPath, ROOT, type SafePath } from "../base/virtual_path.ts";
-import type { Client } from "../client/client.ts";
+import type { Remote } from "../client/client.ts";
 import {
   downloadFile,
   downloadTo,
-  downloadTree,
   fileSink,
   folderOf,
   newSinkState,
   outputError,
   type SinkState,
 } from "../client/download.ts";
+import { downloadTree } from "../client/download_tree.ts";
 import { expandPattern, hasPattern } from "../client/selection.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
@@ -63,7 +63,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
 
   async run(args, environment) {
     const { sources, destination } = splitOperands(args.operands);
-    const progress = new Progress("got", args);
+    const progress = new Progress("got", args, { dataOnOutput: destination === "-" });
     const options = transferOptions(args, environment, progress);
     let several = sources.length > 1;
     try {
@@ -71,7 +71,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
         const [first] = group ?? [];
         if (!first) continue;
         let waiting: { path: string; state: SinkState }[] | null = null;
-        const work = async (client: Client, again: boolean) => {
+        const work = async (client: Remote, again: boolean) => {
           if (waiting === null) {
             const paths = await expandAll(client, group ?? []);
             several ||= paths.length > 1 || paths[0] !== first.path;
@@ -104,7 +104,7 @@ function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destin
 }
 
 /** The paths that the URLs mean; a path with patterns means what matches, unless something has that very name. */
-async function expandAll(client: Client, urls: readonly FshUrl[]): Promise<string[]> {
+async function expandAll(client: Remote, urls: readonly FshUrl[]): Promise<string[]> {
   const paths: string[] = [];
   for (const { path } of urls) {
     if (!hasPattern(path) || await exists(client, path)) {
@@ -118,7 +118,7 @@ async function expandAll(client: Client, urls: readonly FshUrl[]): Promise<strin
   return paths;
 }
 
-async function exists(client: Client, path: string): Promise<boolean> {
+async function exists(client: Remote, path: string): Promise<boolean> {
   try {
     await client.stat(path);
     return true;
@@ -129,7 +129,7 @@ async function exists(client: Client, path: string): Promise<boolean> {
 }
 
 async function getOne(
-  client: Client,
+  client: Remote,
   remote: string,
   target: { destination: string; several: boolean; state: SinkState },
   args: Args,

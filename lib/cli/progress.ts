@@ -1,148 +1,140 @@
-import { printable } from "../base/bytes.ts";
 import type { FshError } from "../base/errors.ts";
 import type { TransferEvents } from "../client/transfer.ts";
 import type { Args, OptionRow } from "./args.ts";
-import { complain, displayName, note, print, writeRaw } from "./output.ts";
-import { formatBytes, formatClock, formatSeconds, parseChoice } from "./values.ts";
+import { JsonView, LineView, type ProgressView, QuietView, TerminalView } from "./progress_view.ts";
+import { parseChoice } from "./values.ts";
 
 export const PROGRESS_OPTIONS: readonly OptionRow[] = [
   { name: "progress", value: "WHEN", default: "auto", help: "auto (on a terminal), always or never" },
+  { name: "json", help: "events as JSON, one a line, on standard output" },
   { name: "quiet", short: "q", help: "say nothing but errors" },
 ];
 
-/** Milliseconds between two updates: on a terminal, and where each takes a line of its own. */
-const REDRAW = 100;
-const RELINE = 1000;
+/** How far a transfer is. */
+export interface Snapshot {
+  /** The file that moved last, what of it has moved, and its size; null: not known. */
+  readonly path: string;
+  readonly fileMoved: number;
+  readonly fileSize: number | null;
+  /** Bytes moved, and in all; null: not known. */
+  readonly moved: number;
+  readonly total: number | null;
+  /** Files that are in place, that have begun, and that were left as they are. */
+  readonly files: number;
+  readonly begun: number;
+  readonly unchanged: number;
+  readonly failed: number;
+  readonly seconds: number;
+}
 
-/** Shows how a transfer goes, and sums up at the end. */
+/** Follows a transfer, shows how it goes, and sums up at the end. */
 export class Progress implements TransferEvents {
-  readonly #show: boolean;
-  readonly #quiet: boolean;
-  readonly #terminal = Deno.stderr.isTerminal();
-  readonly #begun = performance.now();
-  readonly #verb: string;
+  readonly #view: ProgressView;
+  readonly #begunAt = performance.now();
+  readonly #active = new Map<string, { moved: number; readonly size: number | null }>();
   #total = 0;
   #totalKnown = true;
   #moved = 0;
+  #begun = 0;
   #files = 0;
   #unchanged = 0;
-  #current = "";
-  #drawn = 0;
-  #width = 0;
+  #last = "";
   readonly failures: FshError[] = [];
 
-  /** `verb` is what the summary says: "got" or "put". */
-  constructor(verb: string, args: Args) {
-    this.#verb = verb;
-    this.#quiet = args.has("quiet");
+  /** `verb` is what the summary says: "got" or "put". `dataOnOutput`: standard output is for the file itself. */
+  constructor(verb: string, args: Args, options: { dataOnOutput?: boolean } = {}) {
     const when = parseChoice("progress", args.value("progress"), ["auto", "always", "never"]);
-    this.#show = !this.#quiet && (when === "always" || (when === "auto" && this.#terminal));
+    const terminal = Deno.stderr.isTerminal();
+    if (args.has("json")) this.#view = new JsonView({ onError: options.dataOnOutput ?? false });
+    else if (args.has("quiet")) this.#view = new QuietView();
+    else if (when === "never" || (when === "auto" && !terminal)) this.#view = new LineView(verb, { steady: false });
+    else this.#view = terminal ? new TerminalView(verb) : new LineView(verb, { steady: true });
   }
 
   get files(): number {
     return this.#files;
   }
 
+  get bytes(): number {
+    return this.#moved;
+  }
+
   begin(path: string, size: number | null): void {
-    this.#current = path;
+    this.#begun++;
+    this.#last = path;
+    this.#active.set(path, { moved: 0, size });
     if (size === null) this.#totalKnown = false;
     else this.#total += size;
+    this.#view.began(path, size);
   }
 
-  moved(bytes: number): void {
+  moved(path: string, bytes: number): void {
     this.#moved += bytes;
-    if (!this.#show) return;
-    const now = performance.now();
-    if (now - this.#drawn < (this.#terminal ? REDRAW : RELINE)) return;
-    this.#drawn = now;
-    this.#draw(this.#line());
+    this.#last = path;
+    const file = this.#active.get(path);
+    if (file) file.moved += bytes;
+    this.#view.moved(() => this.#snapshot());
   }
 
-  done(): void {
+  done(path: string): void {
     this.#files++;
+    const file = this.#active.get(path);
+    this.#active.delete(path);
+    this.#view.done(path, file?.moved ?? 0);
   }
 
   planned(path: string, size: number): void {
     this.#files++;
     this.#moved += size;
-    print(`${formatBytes(size).padStart(10)}  ${displayName(path)}`);
+    this.#view.planned(path, size);
   }
 
-  unchanged(): void {
+  unchanged(path: string): void {
     this.#unchanged++;
+    this.#view.unchanged(path);
   }
 
   resumed(path: string, offset: number, agrees: boolean): void {
-    this.#clear();
     if (agrees) this.#total -= offset;
-    if (this.#quiet) return;
-    if (agrees) note(`fsh: ${printable(path)}: going on behind ${formatBytes(offset)} that agree`);
-    else note(`fsh: ${printable(path)}: the ${formatBytes(offset)} left by an earlier transfer differ; starting over`);
+    this.#view.resumed(path, offset, agrees);
   }
 
   /** Says that a lost connection is tried again. */
   retrying(error: FshError, wait: number, attempt: string): void {
-    this.#clear();
-    if (!this.#quiet) {
-      note(`fsh: ${printable(error.message)}; trying again in ${formatSeconds(wait / 1000)} (${attempt})`);
-    }
-  }
-
-  get bytes(): number {
-    return this.#moved;
+    // What had not arrived begins again.
+    for (const { size, moved } of this.#active.values()) this.#total -= (size ?? 0) - moved;
+    this.#active.clear();
+    this.#view.retrying(error, wait, attempt);
   }
 
   skipped(path: string, why: string): void {
-    this.#clear();
-    if (!this.#quiet) note(`fsh: skipped ${printable(path)}: ${why}`);
+    this.#view.skipped(path, why);
   }
 
-  failed(_path: string, error: FshError): void {
-    this.#clear();
+  failed(path: string, error: FshError): void {
+    this.#active.delete(path);
     this.failures.push(error);
-    complain(error);
+    this.#view.failed(path, error);
   }
 
-  /** One line that sums up; the bar goes. */
+  /** Sums up. `check`: what was compared. */
   finish(check: string): void {
-    this.#clear();
-    if (this.#quiet) return;
-    const seconds = (performance.now() - this.#begun) / 1000;
-    const files = `${this.#files} file${this.#files === 1 ? "" : "s"}`;
-    const unchanged = this.#unchanged > 0 ? `, ${this.#unchanged} unchanged` : "";
-    const failed = this.failures.length > 0 ? `, ${this.failures.length} failed` : "";
-    note(
-      `${this.#verb} ${files}${unchanged}${failed}, ${formatBytes(this.#moved)} in ${formatSeconds(seconds)} ` +
-        `(${formatBytes(this.#moved / Math.max(seconds, 0.001))}/s), ${check}`,
-    );
+    this.#view.finish(this.#snapshot(), check);
   }
 
-  /** Removes the bar, so that something else can be printed. */
-  #clear(): void {
-    if (this.#width > 0) writeRaw("\r" + " ".repeat(this.#width) + "\r");
-    this.#width = 0;
-  }
-
-  #line(): string {
-    const seconds = (performance.now() - this.#begun) / 1000;
-    const rate = this.#moved / Math.max(seconds, 0.001);
-    const known = this.#totalKnown && this.#total > 0;
-    const share = known ? `${Math.floor(100 * this.#moved / this.#total)}%`.padStart(4) + "  " : "";
-    const size = known ? `${formatBytes(this.#moved)} of ${formatBytes(this.#total)}` : formatBytes(this.#moved);
-    const left = known && rate > 0 ? `  ${formatClock((this.#total - this.#moved) / rate)} left` : "";
-    return `${share}${size}  ${formatBytes(rate)}/s${left}  ${printable(this.#current)}`;
-  }
-
-  #draw(line: string): void {
-    if (!this.#terminal) return note(line);
-    let columns = 80;
-    try {
-      columns = Deno.consoleSize().columns;
-    } catch {
-      // Not a terminal that tells.
-    }
-    const shown = line.slice(0, columns - 1);
-    writeRaw("\r" + shown.padEnd(this.#width));
-    this.#width = shown.length;
+  #snapshot(): Snapshot {
+    const file = this.#active.get(this.#last);
+    return {
+      path: this.#last,
+      fileMoved: file?.moved ?? 0,
+      fileSize: file?.size ?? null,
+      moved: this.#moved,
+      total: this.#totalKnown && this.#total > 0 ? this.#total : null,
+      files: this.#files,
+      begun: this.#begun,
+      unchanged: this.#unchanged,
+      failed: this.failures.length,
+      seconds: (performance.now() - this.#begunAt) / 1000,
+    };
   }
 }

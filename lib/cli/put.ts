@@ -1,10 +1,11 @@
 import { basename, resolve } from "@std/path";
 import { FshError, isError } from "../base/errors.ts";
 import { childPath, ROOT } from "../base/virtual_path.ts";
-import type { Client } from "../client/client.ts";
+import type { Remote } from "../client/client.ts";
 import { folderOf } from "../client/download.ts";
 import { oneOfSeveral } from "../client/transfer.ts";
-import { uploadFile, uploadFrom, type UploadOptions, uploadTree } from "../client/upload.ts";
+import { uploadFile, uploadFrom, type UploadOptions } from "../client/upload.ts";
+import { uploadTree } from "../client/upload_tree.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
@@ -51,7 +52,7 @@ it. A file appears under its name only once the server has all of it on disk and
     };
     const waiting = [...files];
     let into: boolean | null = files.length > 1 || url.path.endsWith("/") || null;
-    const work = async (client: Client, again: boolean) => {
+    const work = async (client: Remote, again: boolean) => {
       const goOn = again ? { ...options, continue: true, update: true } : options;
       into ??= await isFolder(client, url.path) && !await isOurCopy(client, files[0] ?? "", url.path, goOn);
       for (let file; (file = waiting[0]) !== undefined; waiting.shift()) {
@@ -79,7 +80,7 @@ interface PutOneOptions extends UploadOptions {
   readonly recursive: boolean;
 }
 
-async function putOne(client: Client, file: string, path: string, options: PutOneOptions): Promise<void> {
+async function putOne(client: Remote, file: string, path: string, options: PutOneOptions): Promise<void> {
   const target = (name: string) => options.into ? path.replace(/\/?$/, "/") + name : path;
   if (file === "-") {
     if (options.into) throw new FshError("USAGE", { subject: path, detail: "standard input needs a file name there" });
@@ -114,7 +115,7 @@ async function putOne(client: Client, file: string, path: string, options: PutOn
 }
 
 /** A folder that an interrupted put of this tree has made is the copy, not a place for another one. */
-async function isOurCopy(client: Client, file: string, path: string, options: UploadOptions): Promise<boolean> {
+async function isOurCopy(client: Remote, file: string, path: string, options: UploadOptions): Promise<boolean> {
   if (!options.continue || !await isLocalFolder(file)) return false;
   return !await isFolder(client, path.replace(/\/?$/, "/") + basename(resolve(file)));
 }
@@ -127,7 +128,7 @@ async function isLocalFolder(path: string): Promise<boolean> {
   }
 }
 
-async function isFolder(client: Client, path: string): Promise<boolean> {
+async function isFolder(client: Remote, path: string): Promise<boolean> {
   try {
     return (await client.stat(path)).type === "directory";
   } catch (error) {

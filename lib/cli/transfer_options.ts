@@ -1,15 +1,16 @@
 import { DIGEST_ALGORITHMS } from "../base/digest.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 import { RateLimiter } from "../base/rate_limiter.ts";
-import type { Client } from "../client/client.ts";
-import type { TransferOptions } from "../client/transfer.ts";
+import { pool } from "../client/pool.ts";
+import type { Client, Remote } from "../client/client.ts";
+import { LINK_MODES, type TransferOptions } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
 import type { FshUrl } from "../client/url.ts";
 import { Selection } from "../client/selection.ts";
 import { PRIORITY_NAMES } from "../session/command.ts";
 import { COMPRESS_MODES } from "../wire/compression.ts";
-import { withClient } from "./connection.ts";
+import { withClients } from "./connection.ts";
 import { note } from "./output.ts";
 import { parseChoice, parseSize, parseWhole } from "./values.ts";
 
@@ -19,7 +20,7 @@ const MIN_RATE = 16 * 1024;
 /** Options that `get` and `put` share. */
 export const TRANSFER_OPTIONS: readonly OptionRow[] = [
   { name: "resume", help: "go on where an interrupted transfer stopped; pass over files that are complete" },
-  { name: "update", short: "u", help: "pass over files whose size and time agree" },
+  { name: "update", short: "u", help: "pass over files whose size and time, or with --checksum digest, agree" },
   { name: "exclude", value: "GLOB", repeat: true, help: "of a tree, leave out what matches; may be repeated" },
   { name: "include", value: "GLOB", repeat: true, help: "of a tree, take only files that match; may be repeated" },
   { name: "dry-run", help: "print what would be moved, and change nothing" },
@@ -36,7 +37,14 @@ export const TRANSFER_OPTIONS: readonly OptionRow[] = [
     default: "normal",
     help: "against other transfers of one session: low, normal, high",
   },
+  { name: "jobs", short: "j", value: "N", default: "1", help: "connections, among which several files are shared out" },
   { name: "retries", value: "N", default: "5", help: "times a lost connection is tried again without moving a byte" },
+  {
+    name: "links",
+    value: "HOW",
+    default: "skip",
+    help: "symbolic links of a tree: skip them, copy them as links, or follow them; never out of the tree",
+  },
   { name: "no-replace", short: "n", help: "refuse rather than replace a file" },
   { name: "preserve", short: "p", help: "keep permission bits (times are kept anyway)" },
   {
@@ -48,16 +56,20 @@ export const TRANSFER_OPTIONS: readonly OptionRow[] = [
 ];
 
 export function transferOptions(args: Args, environment: Environment, progress: Progress): TransferOptions {
+  const algorithm = parseChoice("checksum", args.value("checksum"), DIGEST_ALGORITHMS);
   return {
     events: progress,
     signal: environment.signal,
-    algorithm: parseChoice("checksum", args.value("checksum"), DIGEST_ALGORITHMS),
+    algorithm,
     noReplace: args.has("no-replace"),
     preserve: args.has("preserve"),
     continue: args.has("resume"),
     update: args.has("update") || args.has("resume"),
     selection: new Selection({ include: args.values("include"), exclude: args.values("exclude") }),
     dryRun: args.has("dry-run"),
+    links: parseChoice("links", args.value("links"), LINK_MODES),
+    // Named by the user, the digest is what decides whether a file is there already.
+    compareBy: args.has("checksum") && args.value("checksum") !== "none" ? algorithm : undefined,
     limiter: rateLimit(args),
     compress: parseChoice("compress", args.value("compress"), COMPRESS_MODES),
     priority: parseChoice("priority", args.value("priority"), PRIORITY_NAMES),
@@ -85,20 +97,22 @@ export async function withRetries(
   url: FshUrl,
   args: Args,
   environment: Environment,
-  job: { progress: Progress; repeatable?: boolean; work: (client: Client, again: boolean) => Promise<void> },
+  job: { progress: Progress; repeatable?: boolean; work: (client: Remote, again: boolean) => Promise<void> },
 ): Promise<void> {
   const { progress, repeatable = true, work } = job;
   const wanted = parseWhole("retries", args.value("retries"), { min: 0, max: 1_000_000 });
   const retries = repeatable ? wanted : 0;
+  const count = parseWhole("jobs", args.value("jobs"), { min: 1, max: 64 });
   let connected = false;
   for (let attempt = 0;;) {
     const before = progress.bytes;
     try {
-      return await withClient(url, args, environment, async (client) => {
+      const transfer = async (clients: readonly [Client, ...Client[]]) => {
         const again = connected;
         connected = true;
-        await work(client, again);
-      });
+        await work(pool(clients), again);
+      };
+      return await withClients(url, args, environment, { count, work: transfer });
     } catch (thrown) {
       const error = toFshError(thrown);
       const lost = error.exit === ERRORS.CONNECTION_LOST.exit && error.retryable;

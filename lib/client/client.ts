@@ -5,6 +5,9 @@ import { get, type GetOptions } from "../commands/get.ts";
 import type { Sum } from "../commands/body.ts";
 import { hash } from "../commands/hash.ts";
 import { list, type Listed } from "../commands/list.ts";
+import { readLink, symlink } from "../commands/link.ts";
+import { touch } from "../commands/touch.ts";
+import type { FileAttributes } from "../storage/storage.ts";
 import { mkdir } from "../commands/mkdir.ts";
 import { move } from "../commands/move.ts";
 import { put, type PutOptions, type PutSource } from "../commands/put.ts";
@@ -44,6 +47,22 @@ export interface ClientOptions {
   /** Whether files may be sent without passing through this program, where the platform can. */
   readonly zeroCopy?: boolean;
 }
+
+/** What transfers need of a client; several sessions together have it, too. */
+export type Remote = Pick<
+  Client,
+  | "list"
+  | "stat"
+  | "get"
+  | "getSmall"
+  | "put"
+  | "putSmall"
+  | "mkdir"
+  | "readLink"
+  | "symlink"
+  | "touch"
+  | "hash"
+>;
 
 /** A session with a server, from the user's side. */
 export class Client {
@@ -125,6 +144,19 @@ export class Client {
 
   mkdir(path: string, options: { parents?: boolean } = {}): Promise<void> {
     return mkdir(this.#session, path, options);
+  }
+
+  readLink(path: string): Promise<string> {
+    return readLink(this.#session, path);
+  }
+
+  symlink(path: string, target: string): Promise<void> {
+    return symlink(this.#session, path, target);
+  }
+
+  /** Sets time and permission bits of what is there. */
+  touch(path: string, attributes: FileAttributes): Promise<void> {
+    return touch(this.#session, path, attributes);
   }
 
   remove(path: string, options: { recursive?: boolean } = {}): Promise<number> {

@@ -1,21 +1,18 @@
 import { dirname } from "@std/path";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
-import { childPath, parentPath, ROOT } from "../base/virtual_path.ts";
-import { makeFolders } from "../commands/mkdir.ts";
 import { worthKeeping } from "../commands/put.ts";
 import type { Sink } from "../session/command.ts";
 import { osError } from "../storage/os_error.ts";
 import type { FileWriter, WriteOptions } from "../storage/storage.ts";
-import type { Entry } from "../wire/field.ts";
-import type { Client } from "./client.ts";
-import { forEachOfTree } from "./batches.ts";
-import { FolderMaker, isThere, SmallDownloads } from "./small_downloads.ts";
-import { type FileState, type LocalPlace, oneOfSeveral, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
+import type { Remote } from "./client.ts";
+import { isThere } from "./small_downloads.ts";
+import { comparison } from "./verify.ts";
+import { type FileState, type LocalPlace, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
 
 /** Gets one file into its place: a part file first, the name only once all is there and the digest agrees. */
 export async function downloadFile(
-  client: Client,
+  client: Remote,
   remote: string,
   place: LocalPlace,
   options: TransferOptions & { known?: FileState },
@@ -23,7 +20,8 @@ export async function downloadFile(
   const { events, signal, noReplace = false, preserve = false } = options;
   const algorithm = comparable(options);
   const look = () => options.known ?? client.stat(remote);
-  if (options.update && await isThere(place, look)) return events.unchanged(remote);
+  const compare = comparison(client, remote, place, options);
+  if (options.update && await isThere(place, look, compare)) return events.unchanged(remote);
   if (options.dryRun) return events.planned(remote, (await look()).size);
   // Not the server's address, which may change: what is left is compared before it counts.
   const owner = JSON.stringify(["get", remote]);
@@ -43,7 +41,7 @@ export async function downloadFile(
       limiter: options.limiter,
       priority: options.priority,
       compress: options.compress,
-      progress: (bytes) => events.moved(bytes),
+      progress: (bytes) => events.moved(remote, bytes),
       open: async (info) => {
         writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, { noReplace, size: info.size });
         events.begin(remote, info.size);
@@ -92,7 +90,7 @@ export function newSinkState(algorithm: DigestAlgorithm): SinkState {
 
 /** Gets one file into a sink: standard output, a device. Called again with the same state, it goes on. */
 export async function downloadTo(
-  client: Client,
+  client: Remote,
   remote: string,
   target: { sink: Sink; state: SinkState },
   options: TransferOptions,
@@ -107,7 +105,7 @@ export async function downloadTo(
     limiter: options.limiter,
     priority: options.priority,
     compress: options.compress,
-    progress: (bytes) => events.moved(bytes),
+    progress: (bytes) => events.moved(remote, bytes),
     open: (info) => {
       events.begin(remote, info.size);
       if (again) events.resumed(remote, state.written, info.offset > 0);
@@ -122,70 +120,6 @@ export async function downloadTo(
     },
   });
   events.done(remote);
-}
-
-/**
- * Gets everything below a folder. The names are the server's, so each is checked like a stranger's: one that would lead
- * out of the place is refused.
- */
-export async function downloadTree(
-  client: Client,
-  remote: string,
-  place: LocalPlace,
-  options: TransferOptions,
-): Promise<void> {
-  const { events, signal, selection, dryRun = false } = options;
-  const { storage } = place;
-  const base = remote.endsWith("/") ? remote : `${remote}/`;
-  if (place.path !== ROOT && !dryRun) await makeFolders(storage, place.path);
-  const folders = new FolderMaker(storage);
-  const chosen = (entry: Entry) => !selection || selection.takes(entry.name, entry.type === "directory");
-  await forEachOfTree(pagesBelow(client, remote, { ...options, chosen }), {
-    describe: (entry) => entry,
-    async batch(entries, settled) {
-      if (signal?.aborted) throw signal.reason;
-      await new SmallDownloads(client, { base, place, folders, options, settled }).run(entries);
-    },
-    async single(entry) {
-      if (signal?.aborted) throw signal.reason;
-      const path = base + entry.name;
-      await oneOfSeveral(path, events, async () => {
-        const own = childPath(place.path, entry.name);
-        if (entry.type === "directory") {
-          if (!dryRun && !selection?.onlyFiles) await folders.make(own);
-          return;
-        }
-        if (entry.type !== "file") return events.skipped(path, describe(entry));
-        if (!dryRun && !folders.isMade(parentPath(own))) await folders.make(parentPath(own));
-        await downloadFile(client, path, { storage, path: own }, { ...options, known: entry });
-      });
-    },
-  });
-}
-
-async function* pagesBelow(
-  client: Client,
-  remote: string,
-  options: TransferOptions & { chosen: (entry: Entry) => boolean },
-): AsyncGenerator<Entry[]> {
-  const listing = client.list(remote, { recursive: true });
-  try {
-    for (;;) {
-      const page = await listing.next();
-      if (page.done) {
-        const { skipped } = page.value;
-        if (skipped > 0) options.events.skipped(remote, `${skipped} names that are not Unicode or could not be read`);
-        return;
-      }
-      yield page.value.filter(options.chosen);
-    }
-  } finally {
-    await listing.return({ count: 0, skipped: 0 });
-  }
-}
-
-function describe(entry: Entry): string {
-  return entry.type === "symlink" ? "symbolic link" : "special file";
 }
 
 /** Opens a device or a FIFO of this machine as a sink. The caller closes the file. */

@@ -1,5 +1,5 @@
 import { globToRegExp, isGlob } from "@std/path";
-import type { Client } from "./client.ts";
+import type { Remote } from "./client.ts";
 
 /**
  * Which objects of a tree are meant. A pattern without a slash is compared with names at any depth, one with a slash
@@ -45,7 +45,7 @@ export function hasPattern(path: string): boolean {
 }
 
 /** The paths on the server that a path with patterns means, sorted. A pattern stands for names within one folder. */
-export async function expandPattern(client: Client, path: string): Promise<string[]> {
+export async function expandPattern(client: Remote, path: string): Promise<string[]> {
   let found = [""];
   for (const component of path.split("/").slice(1)) {
     if (!isGlob(component)) {

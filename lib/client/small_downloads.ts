@@ -4,8 +4,9 @@ import { makeFolders } from "../commands/mkdir.ts";
 import { type Got, SMALL_FILE } from "../commands/small_files.ts";
 import type { NewFile, Storage } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
-import type { Client } from "./client.ts";
-import { type FileState, type LocalPlace, sameFile, type TransferOptions } from "./transfer.ts";
+import type { Remote } from "./client.ts";
+import { comparison } from "./verify.ts";
+import { type FileState, isSame, type LocalPlace, type TransferOptions } from "./transfer.ts";
 
 export interface SmallDownloadsOptions {
   /** The folder on the server, with a slash at its end. */
@@ -19,12 +20,12 @@ export interface SmallDownloadsOptions {
 
 /** Gets small files of a tree together. */
 export class SmallDownloads {
-  readonly #client: Client;
+  readonly #client: Remote;
   readonly #options: SmallDownloadsOptions;
   /** Those that are to come, by their path on the server. */
   readonly #due = new Map<string, { entry: Entry; own: SafePath }>();
 
-  constructor(client: Client, options: SmallDownloadsOptions) {
+  constructor(client: Remote, options: SmallDownloadsOptions) {
     this.#client = client;
     this.#options = options;
   }
@@ -63,7 +64,8 @@ export class SmallDownloads {
       const making = folders.isMade(parentPath(own)) ? undefined : () => folders.make(parentPath(own));
       if (!update && !dryRun && !making) return fetch();
       return (async () => {
-        if (update && await isThere({ ...place, path: own }, () => entry)) events.unchanged(path);
+        const compare = comparison(this.#client, path, { ...place, path: own }, this.#options.options);
+        if (update && await isThere({ ...place, path: own }, () => entry, compare)) events.unchanged(path);
         else if (dryRun) events.planned(path, entry.size);
         else {
           await making?.();
@@ -97,7 +99,7 @@ export class SmallDownloads {
       // It has grown since it was listed: not settled, it comes by itself.
       if (file.content.length !== file.size) continue;
       events.begin(path, file.size);
-      events.moved(file.size);
+      events.moved(path, file.size);
       const { content, modified, mode } = file;
       files.push({ path: due.own, content, modified, mode: preserve ? mode : null });
       paths.push(path);
@@ -112,11 +114,15 @@ export class SmallDownloads {
   }
 }
 
-/** Whether the file is there with the size and time that the server's has. */
-export async function isThere(place: LocalPlace, look: () => FileState | Promise<FileState>): Promise<boolean> {
+/** Whether the file is there as the server has it. */
+export async function isThere(
+  place: LocalPlace,
+  look: () => FileState | Promise<FileState>,
+  compare?: () => Promise<boolean>,
+): Promise<boolean> {
   try {
     const own = await place.storage.stat(place.path);
-    return own.type === "file" && sameFile(own, await look());
+    return own.type === "file" && await isSame(own, await look(), compare);
   } catch (error) {
     if (isError(error, "NOT_FOUND") && !error.remote) return false;
     throw error;

@@ -7,6 +7,9 @@ import type { CompressMode } from "../wire/compression.ts";
 import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 
+export const LINK_MODES = ["skip", "copy", "follow"] as const;
+export type LinkMode = typeof LINK_MODES[number];
+
 /** A place on this side: a storage and a path in it. */
 export interface LocalPlace {
   readonly storage: Storage;
@@ -17,8 +20,8 @@ export interface LocalPlace {
 export interface TransferEvents {
   /** A file begins; `size` is null where it is not known. */
   begin(path: string, size: number | null): void;
-  /** Bytes moved since the last call. */
-  moved(bytes: number): void;
+  /** Bytes of a file moved since the last call. */
+  moved(path: string, bytes: number): void;
   /** `offset` bytes were there already: they agree and count, or all begins anew. */
   resumed(path: string, offset: number, agrees: boolean): void;
   /** A file is in place. */
@@ -49,6 +52,10 @@ export interface TransferOptions {
   readonly continue?: boolean;
   /** Pass over files whose size and modification time agree already. */
   readonly update?: boolean;
+  /** What becomes of symbolic links in a tree: left out with a line, made again, or what they lead to taken instead. */
+  readonly links?: LinkMode;
+  /** With `update`: compare by this digest rather than by time. */
+  readonly compareBy?: DigestAlgorithm | undefined;
   /** Of a tree, only this. */
   readonly selection?: Selection;
   /** Say what would be done, and change nothing. */
@@ -79,8 +86,17 @@ export function endsAll(error: FshError): boolean {
   return ERRORS[error.error].exit === 3 || error.error === "INTERRUPTED";
 }
 
+/**
+ * Whether what is there is the same as what would be moved: by size and time, or, where `compare` is given, by size and
+ * what that says.
+ */
+export async function isSame(a: FileState, b: FileState, compare?: () => Promise<boolean>): Promise<boolean> {
+  if (!compare) return sameFile(a, b);
+  return a.type === "file" && b.type === "file" && a.size === b.size && await compare();
+}
+
 /** Whether two descriptions are of the same state of a file, as far as size and time tell. */
-export function sameFile(a: FileState, b: FileState): boolean {
+function sameFile(a: FileState, b: FileState): boolean {
   return a.type === b.type && a.size === b.size && a.modified !== null && a.modified === b.modified;
 }
 

@@ -5,8 +5,8 @@ import { FshError, isError } from "../base/errors.ts";
 import { childPath, relativePath, type SafePath } from "../base/virtual_path.ts";
 import { readInto } from "../commands/body.ts";
 import { walk } from "../storage/walk.ts";
-import type { Client } from "./client.ts";
-import type { LocalPlace } from "./transfer.ts";
+import type { Remote } from "./client.ts";
+import type { LocalPlace, TransferOptions } from "./transfer.ts";
 
 /** How a local file and its counterpart compare. */
 export type Verdict = "same" | "differs" | "only here" | "only there";
@@ -23,10 +23,10 @@ const AT_ONCE = 4;
 
 /** Compares one file with its counterpart by size and digest; both are read, nothing is transferred. */
 export async function verifyFile(
-  client: Client,
+  client: Remote,
   place: LocalPlace,
   remote: string,
-  options: VerifyOptions,
+  options: Pick<VerifyOptions, "algorithm" | "signal">,
 ): Promise<Verdict> {
   const reader = await place.storage.openRead(place.path);
   try {
@@ -47,9 +47,21 @@ export async function verifyFile(
   }
 }
 
+/** How `isSame` compares by digest, where that was asked for. */
+export function comparison(
+  client: Remote,
+  remote: string,
+  place: LocalPlace,
+  options: Pick<TransferOptions, "compareBy" | "signal">,
+): (() => Promise<boolean>) | undefined {
+  const { compareBy: algorithm, signal = new AbortController().signal } = options;
+  if (!algorithm) return undefined;
+  return async () => await verifyFile(client, place, remote, { algorithm, signal }) === "same";
+}
+
 /** Compares everything below a local folder with everything below a remote one. */
 export async function verifyTree(
-  client: Client,
+  client: Remote,
   place: LocalPlace,
   remote: string,
   options: VerifyOptions,

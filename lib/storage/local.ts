@@ -1,3 +1,4 @@
+import { randomHex } from "../base/bytes.ts";
 import { FshError, isError } from "../base/errors.ts";
 import {
   baseName,
@@ -19,6 +20,7 @@ import { LocalSmallFiles } from "./small_files.ts";
 import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
 import type {
+  FileAttributes,
   FileReader,
   FileWriter,
   NewFile,
@@ -219,6 +221,48 @@ export class LocalStorage implements Storage {
     try {
       using target = await holdParent(this.#jail, path);
       await this.#patience.call(() => Deno.mkdirSync(target.path), () => Deno.mkdir(target.path));
+    } catch (error) {
+      throw osError(error, this.#named(path));
+    }
+  }
+
+  async readLink(path: SafePath): Promise<string> {
+    try {
+      using link = await holdParent(this.#jail, path);
+      return await Deno.readLink(link.path);
+    } catch (error) {
+      // readlink(2): what is there is no symbolic link.
+      if (osCode(error) === "EINVAL") throw new FshError("NOT_LINK", { subject: this.#named(path) });
+      throw osError(error, this.#named(path));
+    }
+  }
+
+  async symlink(path: SafePath, target: string): Promise<void> {
+    if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
+    try {
+      using place = await holdParent(this.#jail, path);
+      // Made beside it and renamed, so that there is always the old link or the new one.
+      const part = `${place.path.slice(0, place.path.lastIndexOf("/"))}/${PART_PREFIX}${randomHex(8)}`;
+      await Deno.symlink(target, part);
+      try {
+        const old = await this.#lstat(place.path).catch(() => null);
+        if (old && !old.isSymlink) throw new FshError("EXISTS");
+        if (old) await this.#rename(part, place.path);
+        else await this.#jail.renameNoReplace(part, place.path);
+      } catch (error) {
+        await Deno.remove(part).catch(() => {});
+        throw error;
+      }
+    } catch (error) {
+      throw osError(error, this.#named(path));
+    }
+  }
+
+  async touch(path: SafePath, { modified = null, mode = null }: FileAttributes): Promise<void> {
+    try {
+      using held = await this.#jail.hold(path);
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, mode);
+      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
     } catch (error) {
       throw osError(error, this.#named(path));
     }

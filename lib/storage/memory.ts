@@ -138,6 +138,26 @@ export class MemoryStorage implements Storage {
     return writeEach(this, files, options);
   }
 
+  readLink(path: SafePath): Promise<string> {
+    return attempt(() => {
+      this.#node(path);
+      throw new FshError("NOT_LINK", { subject: path });
+    });
+  }
+
+  symlink(path: SafePath): Promise<void> {
+    return attempt(() => {
+      throw new FshError("UNSUPPORTED", { subject: path, detail: "symbolic links" });
+    });
+  }
+
+  touch(path: SafePath, { modified, mode }: FileAttributes): Promise<void> {
+    return attempt(() => {
+      const node = this.#node(path);
+      this.#nodes.set(path, { ...node, modified: modified ?? node.modified, mode: mode ?? node.mode });
+    });
+  }
+
   mkdir(path: SafePath): Promise<void> {
     return attempt(() => {
       if (this.#nodes.has(path)) throw new FshError("EXISTS", { subject: path });

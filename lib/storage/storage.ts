@@ -148,6 +148,12 @@ export interface Storage {
    */
   writeSmall(files: readonly NewFile[], options?: { readonly noReplace?: boolean }): Promise<(FshError | null)[]>;
   mkdir(path: SafePath): Promise<void>;
+  /** What a symbolic link says; NOT_LINK for anything else. */
+  readLink(path: SafePath): Promise<string>;
+  /** Makes a symbolic link, or replaces one; EXISTS where anything else has the name. UNSUPPORTED where there are none. */
+  symlink(path: SafePath, target: string): Promise<void>;
+  /** Sets time and permission bits of what is there, where they are given. */
+  touch(path: SafePath, attributes: FileAttributes): Promise<void>;
   /** Removes a file, a symbolic link itself, or an empty folder. */
   remove(path: SafePath): Promise<void>;
   rename(from: SafePath, to: SafePath, options?: WriteOptions): Promise<void>;

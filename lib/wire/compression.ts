@@ -13,6 +13,8 @@ export type CompressMode = typeof COMPRESS_MODES[number];
 const LEVEL = 1;
 /** A link that takes more than this, in bytes per millisecond, is faster than compressing for it. */
 const WORTHWHILE = 100_000;
+/** What a frame still counts for once the next one was sent. */
+const FADE = 0.9;
 /** A frame must shrink to this share, or it goes as it is. */
 const SHRUNK = 0.9;
 /** After data that does not shrink, so many frames go as they are; twice as many after the next attempt in vain. */
@@ -23,8 +25,9 @@ const TINY = 512;
 /** Decides, frame by frame of one transfer, whether to compress, and does it. */
 export class Compressor {
   readonly #mode: CompressMode;
-  /** Bytes per millisecond that the link took lately; null: not known yet. */
-  #rate: number | null = null;
+  /** Bytes that the link took lately, and milliseconds that it took for them. */
+  #bytes = 0;
+  #ms = 0;
   #passing = 0;
   #patience = GIVE_UP.first;
 
@@ -34,7 +37,7 @@ export class Compressor {
 
   /** Whether frames are being compressed now. */
   get isActive(): boolean {
-    return this.#mode === "always" || (this.#mode === "auto" && this.#rate !== null && this.#rate < WORTHWHILE);
+    return this.#mode === "always" || (this.#mode === "auto" && this.#bytes < WORTHWHILE * this.#ms);
   }
 
   /** A compressed copy of a frame: room for its header and then the payload. Null: it goes as it is. */
@@ -60,9 +63,8 @@ export class Compressor {
 
   /** So many bytes were handed to the link in `ms` milliseconds, waiting for room included. */
   sent(bytes: number, ms: number): void {
-    if (this.#mode !== "auto") return;
-    const rate = bytes / Math.max(ms, 0.01);
-    this.#rate = this.#rate === null ? rate : (3 * this.#rate + rate) / 4;
+    this.#bytes = FADE * this.#bytes + bytes;
+    this.#ms = FADE * this.#ms + ms;
   }
 }
 

@@ -253,6 +253,16 @@ export const FRAMES = {
     fields: { outcomes: "outcomes" },
     doc: "The answer to a FILES of PUTS: what became of each of its files.",
   },
+  TARGET: {
+    code: 0x1a,
+    sender: "server",
+    phases: RUNNING,
+    on: "stream",
+    max: 4100,
+    fin: true,
+    fields: { target: "path" },
+    doc: "The answer to READLINK: the text of a symbolic link.",
+  },
   LIST: {
     code: 0x20,
     sender: "client",
@@ -371,6 +381,37 @@ export const FRAMES = {
     fields: { algorithm: "word", options: "u8" },
     doc:
       "Store many small files: FILES follow, each with its files' digests, each answered by STORED. `options`: 1 refuse to replace, 2 make missing folders.",
+  },
+  READLINK: {
+    code: 0x2a,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path" },
+    doc: "What a symbolic link says. Answered by TARGET.",
+  },
+  SYMLINK: {
+    code: 0x2b,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 16384,
+    fin: true,
+    fields: { path: "path", target: "path" },
+    doc:
+      "Make a symbolic link, replacing one that is there. `target` is relative and leads to somewhere in the served folder. Answered by DONE.",
+  },
+  TOUCH: {
+    code: 0x2c,
+    sender: "client",
+    phases: RUNNING,
+    on: "opens",
+    max: 8192,
+    fin: true,
+    fields: { path: "path", modified: "time", mode: "mode" },
+    doc: "Set time and permission bits of what is there, as far as they are known. Answered by DONE.",
   },
 } as const satisfies Record<string, FrameRow>;
 

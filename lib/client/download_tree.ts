@@ -1,0 +1,150 @@
+import { FshError } from "../base/errors.ts";
+import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { makeFolders } from "../commands/mkdir.ts";
+import type { Entry } from "../wire/field.ts";
+import { forEachOfTree } from "./batches.ts";
+import type { Remote } from "./client.ts";
+import { downloadFile } from "./download.ts";
+import { FolderMaker, SmallDownloads } from "./small_downloads.ts";
+import { type LocalPlace, oneOfSeveral, type TransferOptions } from "./transfer.ts";
+import { transferLink } from "./tree_links.ts";
+
+/**
+ * Gets everything below a folder. The names are the server's, so each is checked like a stranger's: one that would lead
+ * out of the place is refused.
+ */
+export async function downloadTree(
+  client: Remote,
+  remote: string,
+  place: LocalPlace,
+  options: TransferOptions,
+): Promise<void> {
+  await new TreeDownload(client, remote, place, options).run();
+}
+
+class TreeDownload {
+  readonly #client: Remote;
+  readonly #remote: string;
+  readonly #base: string;
+  readonly #place: LocalPlace;
+  readonly #options: TransferOptions;
+  readonly #folders: FolderMaker;
+  /** Times of folders, which are set when nothing more goes into them. */
+  readonly #times = new Map<SafePath, Pick<Entry, "modified" | "mode">>();
+
+  constructor(client: Remote, remote: string, place: LocalPlace, options: TransferOptions) {
+    this.#client = client;
+    this.#remote = remote;
+    this.#base = remote.endsWith("/") ? remote : `${remote}/`;
+    this.#place = place;
+    this.#options = options;
+    this.#folders = new FolderMaker(place.storage);
+  }
+
+  async run(): Promise<void> {
+    const { dryRun = false, selection } = this.#options;
+    const { storage, path } = this.#place;
+    if (path !== ROOT && !dryRun) await makeFolders(storage, path);
+    const [info] = await Promise.all([this.#client.stat(this.#remote), this.#walk("", false)]);
+    if (dryRun || selection?.onlyFiles) return;
+    this.#times.set(path, info);
+    await this.#setTimes();
+  }
+
+  /** Everything below a folder of the tree, whose path relative to the tree ends in a slash or is empty. */
+  async #walk(prefix: string, followed: boolean): Promise<void> {
+    const { signal } = this.#options;
+    await forEachOfTree(this.#pages(prefix), {
+      describe: (entry) => entry,
+      batch: async (entries, settled) => {
+        if (signal?.aborted) throw signal.reason;
+        const [base, place, folders, options] = [this.#base, this.#place, this.#folders, this.#options];
+        await new SmallDownloads(this.#client, { base, place, folders, options, settled }).run(entries);
+      },
+      single: async (entry) => {
+        if (signal?.aborted) throw signal.reason;
+        await oneOfSeveral(this.#base + entry.name, this.#options.events, () => this.#take(entry, followed));
+      },
+    });
+  }
+
+  async #take(entry: Entry, followed: boolean): Promise<void> {
+    const { events, dryRun = false, links = "skip" } = this.#options;
+    const { storage } = this.#place;
+    const path = this.#base + entry.name;
+    const own = childPath(this.#place.path, entry.name);
+    switch (entry.type) {
+      case "directory":
+        return await this.#takeFolder(own, entry);
+      case "file":
+        return await this.#takeFile(entry, own);
+      case "symlink":
+        return await transferLink({ path, below: entry.name, followed }, {
+          readLink: () => this.#client.readLink(path),
+          make: async (target) => {
+            await this.#makeParent(own);
+            await storage.symlink(own, target);
+          },
+          look: () => this.#client.stat(path),
+          takeFile: async () => this.#takeFile({ ...await this.#client.stat(path), name: entry.name }, own),
+          takeFolder: async () => {
+            await this.#takeFolder(own, await this.#client.stat(path));
+            await this.#walk(`${entry.name}/`, true);
+          },
+        }, { mode: links, events, dryRun });
+      default:
+        events.skipped(path, "special file");
+    }
+  }
+
+  async #takeFolder(own: SafePath, { modified, mode }: Pick<Entry, "modified" | "mode">): Promise<void> {
+    const { selection, dryRun } = this.#options;
+    if (dryRun || selection?.onlyFiles) return;
+    await this.#folders.make(own);
+    this.#times.set(own, { modified, mode });
+  }
+
+  async #takeFile(entry: Entry, own: SafePath): Promise<void> {
+    if (!this.#options.dryRun) await this.#makeParent(own);
+    const place = { storage: this.#place.storage, path: own };
+    await downloadFile(this.#client, this.#base + entry.name, place, { ...this.#options, known: entry });
+  }
+
+  async #makeParent(own: SafePath): Promise<void> {
+    const folder = parentPath(own);
+    if (!this.#folders.isMade(folder)) await this.#folders.make(folder);
+  }
+
+  async #setTimes(): Promise<void> {
+    const { preserve = false, events } = this.#options;
+    for (const [path, { modified, mode }] of this.#times) {
+      try {
+        await this.#place.storage.touch(path, { modified, mode: preserve ? mode : null });
+      } catch (error) {
+        if (!(error instanceof FshError)) throw error;
+        events.failed(path, error);
+      }
+    }
+  }
+
+  async *#pages(prefix: string): AsyncGenerator<Entry[]> {
+    const { events, selection } = this.#options;
+    const listing = this.#client.list(this.#base + prefix, { recursive: true });
+    try {
+      for (;;) {
+        const page = await listing.next();
+        if (page.done) {
+          const { skipped } = page.value;
+          if (skipped === 0) return;
+          return events.skipped(this.#remote, `${skipped} names that are not Unicode or could not be read`);
+        }
+        const entries = prefix === ""
+          ? [...page.value]
+          : page.value.map((entry) => ({ ...entry, name: prefix + entry.name }));
+        yield entries.filter((entry) => !selection || selection.takes(entry.name, entry.type === "directory"));
+      }
+    } finally {
+      await listing.return({ count: 0, skipped: 0 });
+    }
+  }
+}
