@@ -150,7 +150,7 @@ export function copying(
 
 /** Fails unless two files, or two trees, have the same content. */
 export async function same(one: string, other: string): Promise<void> {
-  await run("diff", "-r", "-q", one, other);
+  await run("sh", "-c", 'diff -r -q "$1" "$2" >&2', "sh", one, other);
 }
 
 /** A command that writes to standard output, measured while it writes to nowhere; checked against `source`. */
