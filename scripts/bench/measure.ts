@@ -1,4 +1,5 @@
 // Rounds, medians, ratios, and how they are shown.
+import { othersBusy } from "./load.ts";
 import { Interrupted } from "./processes.ts";
 
 /** One of ours that runs against a contender: the ratio is of our figure to its figure. */
@@ -67,6 +68,8 @@ export interface Result {
   readonly verdict?: Verdict;
   /** Contenders that failed, and why; they have no figure. */
   readonly failures: readonly string[];
+  /** Share of the CPUs that other programs used, as seen before each run. */
+  readonly othersBusy: number;
 }
 
 /** Empties the disk's queue and warms the page cache; removes what the last round made. */
@@ -76,6 +79,7 @@ export type Reset = (makes: string | undefined) => Promise<void>;
 export async function measure(comparison: Comparison, rounds: number, reset: Reset): Promise<Result> {
   const seconds = new Map<string, number[]>(comparison.contenders.map(({ name }) => [name, []]));
   const failures: string[] = [];
+  const busy: number[] = [];
   for (let round = 0; round < rounds; round++) {
     const all = comparison.contenders;
     for (const contender of [...all.slice(round % all.length), ...all.slice(0, round % all.length)]) {
@@ -85,6 +89,7 @@ export async function measure(comparison: Comparison, rounds: number, reset: Res
       try {
         await reset(makes);
         await contender.prepare?.();
+        busy.push(await othersBusy());
         const begun = performance.now();
         const own = await contender.run();
         times.push(own ?? (performance.now() - begun) / 1000);
@@ -100,10 +105,11 @@ export async function measure(comparison: Comparison, rounds: number, reset: Res
   for (const { makes } of comparison.contenders) {
     if (makes) await Deno.remove(makes, { recursive: true }).catch(() => {});
   }
-  return summarize(comparison, seconds, failures);
+  const mean = busy.reduce((sum, one) => sum + one, 0) / Math.max(1, busy.length);
+  return { ...summarize(comparison, seconds), failures, othersBusy: mean };
 }
 
-function summarize(comparison: Comparison, seconds: ReadonlyMap<string, number[]>, failures: string[]): Result {
+function summarize(comparison: Comparison, seconds: ReadonlyMap<string, number[]>) {
   const { name, title, unit } = comparison;
   const medians = new Map([...seconds].map(([contender, times]) => [contender, median(times)]));
   const rows: Row[] = [];
@@ -118,7 +124,7 @@ function summarize(comparison: Comparison, seconds: ReadonlyMap<string, number[]
     rows.push({ contender, seconds: seconds.get(contender) ?? [], median: time, figure, ratios });
   }
   const verdict = comparison.conclude?.(medians);
-  return { name, title, unit: unit.name, rows, failures, ...(verdict ? { verdict } : {}) };
+  return { name, title, unit: unit.name, rows, ...(verdict ? { verdict } : {}) };
 }
 
 function judge({ ours, atLeast, atMost }: Rival, value: number): Ratio {
@@ -161,6 +167,10 @@ export function table(result: Result): string {
   const rule = widths.map((width, column) => "-".repeat(width + 1) + (isNumber(column) ? ":" : "-"));
   text.splice(1, 0, `|${rule.join("|")}|`);
   if (result.verdict) text.push("", `${result.verdict.text}: ${result.verdict.met ? "met" : "missed"}`);
+  if (result.othersBusy > 0.05) {
+    const percent = Math.round(100 * result.othersBusy);
+    text.push("", `other programs used ${percent} % of the CPUs meanwhile: do not rely on these figures`);
+  }
   for (const failure of result.failures) text.push("", `failed: ${failure}`);
   return text.join("\n");
 }
