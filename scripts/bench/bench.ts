@@ -1,161 +1,119 @@
-// fsh against a whole-file rsync daemon over loopback, paired in one run: medians and ratios.
+// fsh against its peers over loopback, paired in one run: medians, ratios, and whether they reach what was promised.
 //
-//   scripts/deno task bench [--rounds 5] [--size 1024] [--folder DIR]     size in MiB
+//   scripts/deno task bench [--rounds 5] [--size 1024] [--files 10000] [--folder DIR] [--only NAME,...] [--json FILE]
 //
-// rsync comes with every Linux distribution: apt-get install rsync
-import { dirname, fromFileUrl, join } from "@std/path";
+// --size is in MiB; --folder names the disk to measure on. Linux only. Peers that are missing are left out:
+//
+//   apt-get install rsync nginx-light vsftpd openssh-server curl iperf3 netcat-openbsd
 import { parseArgs } from "@std/cli/parse-args";
+import { FSH } from "../../tests/support/program.ts";
+import { serverCpu } from "./cpu.ts";
+import { farFile, farGetTree, farPutTree } from "./far.ts";
+import { getFile, getToNull, putFile } from "./files.ts";
+import { type Comparison, measure, type Result, table } from "./measure.ts";
+import { Peers } from "./peers.ts";
+import { catchInterrupts, Interrupted, output } from "./processes.ts";
+import { getTree, putTree } from "./trees.ts";
+import { Workspace } from "./workspace.ts";
 
-const fsh = join(dirname(dirname(dirname(fromFileUrl(import.meta.url)))), "dist", "fsh");
-const args = parseArgs(Deno.args, { string: ["rounds", "size", "folder"] });
-const rounds = Number(args.rounds ?? 5);
-const mebibytes = Number(args.size ?? 1024);
-const folder = await Deno.makeTempDir({ prefix: "fsh-bench-", ...(args.folder ? { dir: String(args.folder) } : {}) });
-const served = join(folder, "served");
-const source = join(folder, "source");
-const copy = join(folder, "copy");
+const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>>> = {
+  "get": getFile,
+  "null": getToNull,
+  "put": putFile,
+  "get-tree": getTree,
+  "put-tree": putTree,
+  "far-get-tree": farGetTree,
+  "far-put-tree": farPutTree,
+  "far-file": farFile,
+  "cpu": serverCpu,
+};
 
-/** One way to move the file; what it makes is removed before each round. */
-interface Contender {
-  readonly name: string;
-  readonly makes: string;
-  readonly command: readonly string[];
+interface Options {
+  readonly rounds: number;
+  readonly size: number;
+  readonly files: number;
+  readonly folder?: string;
+  readonly only: readonly string[];
+  readonly json?: string;
 }
 
-await Deno.mkdir(served);
-await fill(source, mebibytes);
-await Deno.copyFile(source, join(served, "file"));
-const fast = await startFsh(["--durability", "none"]);
-const durable = await startFsh(["--durability", "file"]);
-const rsync = await startRsync();
-
+const options = read(Deno.args);
+catchInterrupts();
 try {
-  await compare("get into a file", [
-    { name: "fsh", makes: copy, command: [fsh, "get", "-q", `${fast.url}file`, copy] },
-    { name: "rsync -W", makes: copy, command: ["rsync", "-W", `${rsync.url}file`, copy] },
-  ]);
-  const made = join(served, "made");
-  await compare("put", [
-    { name: "fsh (durability none)", makes: made, command: [fsh, "put", "-q", source, `${fast.url}made`] },
-    { name: "rsync -W", makes: made, command: ["rsync", "-W", source, `${rsync.url}made`] },
-    { name: "fsh (durability file)", makes: made, command: [fsh, "put", "-q", source, `${durable.url}made`] },
-  ]);
-} finally {
-  for (const server of [fast, durable, rsync]) await server.stop();
-  await Deno.remove(folder, { recursive: true });
+  Deno.exitCode = await bench(options) ? 0 : 1;
+} catch (error) {
+  if (!(error instanceof Interrupted)) throw error;
+  console.error("interrupted; everything is cleared away");
+  Deno.exitCode = 130;
 }
 
-/** Runs all contenders in turn, round by round, and prints medians and their ratio to rsync's. */
-async function compare(what: string, contenders: readonly Contender[]): Promise<void> {
-  const seconds = new Map<string, number[]>(contenders.map(({ name }) => [name, []]));
-  for (let round = 0; round < rounds; round++) {
-    for (const { name, makes, command } of contenders) {
-      await Deno.remove(makes).catch(() => {});
-      // Dirty pages of the one before must not slow the next.
-      await run(["sync"]);
-      await warm();
-      const begun = performance.now();
-      await run(command);
-      seconds.get(name)?.push((performance.now() - begun) / 1000);
+/** Answers whether every contender did its work; a missed target is no failure. */
+async function bench({ rounds, only, json, ...sizes }: Options): Promise<boolean> {
+  await using work = await Workspace.make(sizes);
+  const machine = await describe();
+  console.log(
+    `${machine.fsh} on ${machine.cores} cores, Linux ${machine.kernel}; medians of ${rounds}, process start included`,
+  );
+  const results: Result[] = [];
+  for (const name of only) {
+    const prepare = COMPARISONS[name];
+    if (!prepare) continue;
+    await using peers = new Peers(work);
+    const comparison = await prepare(peers);
+    const result = await measure(comparison, rounds, work.reset(comparison.writes));
+    console.log(`\n${table(result)}`);
+    results.push(result);
+    // Each is kept at once: a long run may be interrupted.
+    if (json !== undefined) {
+      const whole = {
+        machine,
+        options: { rounds, size: work.size, files: work.files },
+        skipped: work.skipped,
+        results,
+      };
+      await Deno.writeTextFile(json, JSON.stringify(whole, null, 2) + "\n");
     }
   }
-  const rsyncMedian = median(seconds.get("rsync -W") ?? []);
-  console.log(`\n${what}, ${mebibytes} MiB, ${rounds} rounds, medians (process start included):`);
-  for (const [name, times] of seconds) {
-    const rate = Math.round(mebibytes * 1.048576 / median(times));
-    const ratio = (rsyncMedian / median(times)).toFixed(2);
-    console.log(`  ${name.padEnd(24)} ${String(rate).padStart(6)} MB/s  ${ratio} x rsync`);
-  }
+  return results.every(({ failures }) => failures.length === 0);
 }
 
-/**
- * Fills and frees as much of the page cache as a round needs. A virtual machine gets memory from its host only when it is
- * first touched, at a tenth of the speed; which contender happened to pay for that would decide the round.
- */
-async function warm(): Promise<void> {
-  const scratch = join(folder, "scratch");
-  await run(["dd", "if=/dev/zero", `of=${scratch}`, "bs=1M", `count=${Math.ceil(mebibytes * 1.1)}`]);
-  await Deno.remove(scratch);
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? NaN;
-}
-
-async function fill(path: string, mebibytes: number): Promise<void> {
-  using file = await Deno.open(path, { write: true, create: true });
-  const chunk = new Uint8Array(1024 * 1024);
-  for (let i = 0; i < mebibytes; i++) {
-    for (let at = 0; at < chunk.length; at += 65536) crypto.getRandomValues(chunk.subarray(at, at + 65536));
-    file.writeSync(chunk);
-  }
-}
-
-async function run(command: readonly string[]): Promise<void> {
-  const [program = "", ...rest] = command;
-  const { success, stderr } = await new Deno.Command(program, { args: rest, stdout: "null", stderr: "piped" }).output();
-  if (!success) throw new Error(`${command.join(" ")}: ${new TextDecoder().decode(stderr)}`);
-}
-
-interface Running {
-  readonly url: string;
-  stop(): Promise<void>;
-}
-
-async function startFsh(options: readonly string[]): Promise<Running> {
-  const child = new Deno.Command(fsh, {
-    args: ["serve", served, "--port", "0", "--json", ...options],
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const reader = child.stdout.getReader();
-  const { value } = await reader.read();
-  const { url } = JSON.parse(new TextDecoder().decode(value));
+async function describe() {
   return {
-    url,
-    async stop() {
-      child.kill("SIGTERM");
-      await reader.cancel();
-      await child.status;
-    },
+    date: new Date().toISOString(),
+    fsh: (await output(FSH, "version")).split("\n")[0] ?? "",
+    cores: navigator.hardwareConcurrency,
+    memory: Math.round(Deno.systemMemoryInfo().total / 2 ** 20),
+    kernel: Deno.osRelease(),
+    architecture: Deno.build.arch,
   };
 }
 
-async function startRsync(): Promise<Running> {
-  const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  const { port } = listener.addr;
-  listener.close();
-  const config = join(folder, "rsyncd.conf");
-  const settings = [
-    `port = ${port}`,
-    "address = 127.0.0.1",
-    "use chroot = no",
-    "[files]",
-    `path = ${served}`,
-    "read only = no",
-    ...(Deno.uid() === 0 ? ["uid = root", "gid = root"] : []),
-  ];
-  await Deno.writeTextFile(config, settings.join("\n") + "\n");
-  const child = new Deno.Command("rsync", {
-    args: ["--daemon", "--no-detach", `--config=${config}`],
-    stdin: "null",
-    stdout: "null",
-    stderr: "null",
-  }).spawn();
-  for (let attempt = 0; attempt < 50; attempt++) {
-    try {
-      (await Deno.connect({ hostname: "127.0.0.1", port })).close();
-      break;
-    } catch {
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
+function read(args: readonly string[]): Options {
+  const known = ["rounds", "size", "files", "folder", "only", "json"];
+  const parsed = parseArgs(args, {
+    string: known,
+    unknown: (argument) => usage(`${argument} is not known`),
+  });
+  const number = (name: string, fallback: number) => {
+    const value = parsed[name] === undefined ? fallback : Number(parsed[name]);
+    return Number.isInteger(value) && value > 0 ? value : usage(`--${name} takes a whole number`);
+  };
+  const text = (name: string) => typeof parsed[name] === "string" ? { [name]: parsed[name] } : {};
+  const only = String(parsed.only ?? Object.keys(COMPARISONS)).split(",");
+  for (const name of only) {
+    if (!Object.hasOwn(COMPARISONS, name)) usage(`--only takes some of ${Object.keys(COMPARISONS).join(",")}`);
   }
   return {
-    url: `rsync://127.0.0.1:${port}/files/`,
-    async stop() {
-      child.kill("SIGTERM");
-      await child.status;
-    },
+    rounds: number("rounds", 5),
+    size: number("size", 1024),
+    files: number("files", 10_000),
+    only,
+    ...text("folder"),
+    ...text("json"),
   };
+}
+
+function usage(problem: string): never {
+  console.error(`bench: ${problem}`);
+  Deno.exit(2);
 }
