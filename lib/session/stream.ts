@@ -1,19 +1,16 @@
-import { frameBuffers, release } from "../base/buffer_pool.ts";
-import { combineCrc32 } from "../base/crc32.ts";
+import { release } from "../base/buffer_pool.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import { dataHeader, encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
 import type { Compressor } from "../wire/compression.ts";
 import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
 import type { FileRegion } from "../transport/transport.ts";
+import { Arrivals, freeChunk } from "./arrivals.ts";
 import { type CommandStream, PRIORITIES, type Priority, type Sink } from "./command.ts";
+import { ReceiveWindow } from "./receive_window.ts";
 
-/** A stream's window grows no further than this, in bytes. */
-const MAX_RECEIVE_WINDOW = 64 * 1024 * 1024;
 /** Unmetered frames that a peer may send ahead of the command that takes them. */
 const MAX_WAITING = 16;
-/** Small chunks that have to wait are put together up to this many bytes, so that tiny frames cost no more than others. */
-const MERGE = 64 * 1024;
 
 /** From this many bytes on, the memory of a message is freed as soon as it was sent, not left to the garbage collector. */
 const LARGE_MESSAGE = 64 * 1024;
@@ -57,35 +54,6 @@ export interface StreamOptions {
   readonly remoteFin?: boolean;
 }
 
-/** Bytes that wait, with room for more behind them. */
-interface Chunk {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  length: number;
-  crc: number | undefined;
-}
-
-/** `merge`: another small one waits before it, so that more are to be expected. */
-function newChunk(payload: Uint8Array, crc: number | undefined, merge: boolean): Chunk {
-  const bytes = merge && payload.length <= MERGE / 4
-    ? new Uint8Array(MERGE)
-    : payload.length <= frameBuffers.size / 2
-    ? new Uint8Array(payload.length)
-    : frameBuffers.take();
-  bytes.set(payload);
-  return { bytes, length: payload.length, crc };
-}
-
-function freeChunk({ bytes }: Chunk): void {
-  if (bytes.length === frameBuffers.size) frameBuffers.give(bytes);
-}
-
-/** A frame that waits to be taken. */
-interface Arrived {
-  readonly message: Message;
-  /** Bytes that it took from the window. */
-  readonly metered: number;
-}
-
 /** One request and its answer: an ordered flow of frames each way, with a window each way. */
 export class Stream implements CommandStream {
   readonly id: number;
@@ -95,12 +63,8 @@ export class Stream implements CommandStream {
 
   #credit: number;
   #creditWaiter: { bytes: number; resolve: () => void; reject: (error: Error) => void } | null = null;
-  #allowance: number;
-  #window: number;
-  #consumed = 0;
-  #granted: number;
-
-  readonly #arrived: (Arrived | Chunk)[] = [];
+  readonly #window: ReceiveWindow;
+  readonly #arrived = new Arrivals();
   #unmetered = 0;
   #sink: Sink | null = null;
   #sinkBusy = false;
@@ -125,9 +89,11 @@ export class Stream implements CommandStream {
     this.#host = host;
     this.#options = options;
     this.#credit = options.sendWindow;
-    this.#allowance = options.receiveWindow;
-    this.#window = options.receiveWindow;
-    this.#granted = host.now();
+    this.#window = new ReceiveWindow({
+      size: options.receiveWindow,
+      now: () => host.now(),
+      roundTrip: () => host.roundTrip,
+    });
     this.#remoteFin = options.remoteFin ?? false;
     this.#known = options.waitsForPeer;
   }
@@ -282,14 +248,7 @@ export class Stream implements CommandStream {
       return;
     }
     if (this.#arrived.length === 0 && this.#sink !== null && !this.#sinkBusy) return this.#feed(payload, crc);
-    const last = this.#arrived.at(-1);
-    if (last && "bytes" in last && last.length + payload.length <= last.bytes.length) {
-      last.bytes.set(payload, last.length);
-      last.length += payload.length;
-      last.crc = last.crc === undefined || crc === undefined ? undefined : combineCrc32(last.crc, crc, payload.length);
-    } else {
-      this.#arrived.push(newChunk(payload, crc, last !== undefined && "bytes" in last));
-    }
+    this.#arrived.addData(payload, crc);
     this.#pump();
   }
 
@@ -300,7 +259,7 @@ export class Stream implements CommandStream {
     if (metered === 0 && ++this.#unmetered > MAX_WAITING) {
       return this.#host.breach(new FshError("FLOOD", { subject: message.name }));
     }
-    this.#arrived.push({ message, metered });
+    this.#arrived.addMessage({ message, metered });
     this.#pump();
   }
 
@@ -329,8 +288,7 @@ export class Stream implements CommandStream {
       this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: name, detail: "after the stream's last frame" }));
       return false;
     }
-    this.#allowance -= metered;
-    if (this.#allowance < 0) {
+    if (!this.#window.spend(metered)) {
       this.#host.breach(new FshError("WINDOW_EXCEEDED", { subject: name }));
       return false;
     }
@@ -339,17 +297,16 @@ export class Stream implements CommandStream {
 
   /** Hands over what has arrived, as far as somebody takes it. */
   #pump(): void {
-    while (!this.#sinkBusy && this.#taker !== null && this.#arrived.length > 0) {
-      const first = this.#arrived[0] as Arrived | Chunk;
+    while (!this.#sinkBusy && this.#taker !== null) {
+      const first = this.#arrived.shift();
+      if (first === undefined) break;
       if ("bytes" in first) {
         if (this.#sink === null) {
           return this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: "DATA" }));
         }
-        this.#arrived.shift();
         this.#feed(first.bytes.subarray(0, first.length), first.crc);
         freeChunk(first);
       } else {
-        this.#arrived.shift();
         const taker = this.#taker;
         this.#taker = null;
         this.#sink = null;
@@ -404,31 +361,11 @@ export class Stream implements CommandStream {
     taker?.reject(toFshError(error));
   }
 
-  /** Lets the peer send as much as was consumed, not for every little bit; more, where the link holds more. */
+  /** Lets the peer send as much as was taken, now and then. */
   #grant(bytes: number): void {
-    this.#consumed += bytes;
-    // By half the window it starts with, so that a wide one is refilled steadily, not in bursts.
-    if (this.#consumed < this.#options.receiveWindow / 2 || this.#remoteFin || this.#over) return;
-    const credit = this.#consumed + this.#widen();
-    this.#allowance += credit;
-    this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit }));
-    this.#consumed = 0;
-  }
-
-  /**
-   * The window must hold what is under way: bandwidth × round trip, and as much again for what queues on the way. It grows
-   * to twice that at the rate of the last grant; so a reader that keeps up is soon limited by the link alone, and one that
-   * is slow gets no more to hold.
-   */
-  #widen(): number {
-    const now = this.#host.now();
-    const elapsed = Math.max(now - this.#granted, 0.01);
-    this.#granted = now;
-    const wanted = 4 * (this.#consumed / elapsed) * (this.#host.roundTrip ?? 0);
-    const wider = Math.max(this.#window, Math.min(wanted, this.#window * 2, MAX_RECEIVE_WINDOW));
-    const more = Math.floor(wider) - this.#window;
-    this.#window += more;
-    return more;
+    if (this.#remoteFin || this.#over) return;
+    const credit = this.#window.consume(bytes);
+    if (credit > 0) this.#host.urge("WINDOW", encodeMessage("WINDOW", this.id, { credit }));
   }
 
   get #over(): boolean {
@@ -450,7 +387,7 @@ export class Stream implements CommandStream {
     if (this.#failure !== null) return;
     this.#failure = error;
     this.#waitingSince = null;
-    for (const one of this.#arrived.splice(0)) if ("bytes" in one) freeChunk(one);
+    this.#arrived.clear();
     this.#abort.abort(error);
     this.#creditWaiter?.reject(error);
     this.#creditWaiter = null;

@@ -90,7 +90,8 @@ export class Proxy implements AsyncDisposable {
         const due = performance.now() + delay;
         under += read;
         tail = tail.then(async () => {
-          if (delay > 0) await pause(due - performance.now());
+          // A timer takes a millisecond; a piece that is due already must not wait for one.
+          if (due > performance.now()) await pause(due - performance.now());
           for (let sent = 0; sent < piece.length;) sent += await to.write(piece.subarray(sent));
           under -= read;
         });

@@ -1,0 +1,165 @@
+import { encodeUtf8, equalBytes } from "../base/bytes.ts";
+import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
+import type { NativeSocket, SocketEnds, Sockets } from "./native.ts";
+
+// Values of Linux's generic headers; the same on x86-64 and arm64.
+const IPPROTO_TCP = 6; // netinet/in.h
+const SOL_SOCKET = 1; // asm-generic/socket.h
+const SO_RCVLOWAT = 18;
+const TCP_CONGESTION = 13;
+const TCP_CORK = 3;
+const TCP_KEEPIDLE = 4; // netinet/tcp.h
+const TCP_KEEPINTVL = 5;
+const TCP_KEEPCNT = 6;
+const AF_UNSPEC = 0; // linux/socket.h
+const AF_INET = 2;
+const SHUT_RDWR = 2; // sys/socket.h
+
+export class LinuxSockets implements Sockets {
+  readonly #libc: Libc;
+  readonly #address = new Uint8Array(128);
+  readonly #addressLength = new Uint32Array(1);
+
+  constructor(libc: Libc) {
+    this.#libc = libc;
+  }
+
+  /** The runtime does not tell the descriptor, so look for the one with these ends. */
+  find(ends: SocketEnds): NativeSocket | null {
+    // A new socket mostly has the number just below the next free one.
+    const next = this.#libc.dup(0);
+    if (next >= 0) this.#libc.close(next);
+    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, ends)) return this.#socket(fd);
+    try {
+      for (const entry of Deno.readDirSync("/proc/self/fd")) {
+        const fd = Number(entry.name);
+        if (fd > 2 && this.#matches(fd, ends)) return this.#socket(fd);
+      }
+    } catch {
+      // No /proc: the socket stays as the system made it.
+    }
+    return null;
+  }
+
+  #socket(fd: number): NativeSocket {
+    const sender = new FileSender(this.#libc, fd);
+    const setBytes = (level: number, option: number, value: Uint8Array<ArrayBuffer>) =>
+      this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
+    const set = (level: number, option: number, values: number[]) =>
+      setBytes(level, option, new Uint8Array(Int32Array.from(values).buffer));
+    return {
+      setKeepAlive: ({ idle, interval, count }) =>
+        set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) && set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
+        set(IPPROTO_TCP, TCP_KEEPCNT, [count]),
+      reset: () => {
+        // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
+        const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
+        this.#libc.connect(fd, nowhere, nowhere.length);
+      },
+      sendFile: (file, offset, length) => sender.send(file, offset, length),
+      release: () => sender.release(),
+      setCongestionControl: (name) => setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name)),
+      setReceiveLow: (bytes) => void set(SOL_SOCKET, SO_RCVLOWAT, [bytes]),
+      cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
+      shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
+    };
+  }
+
+  #matches(fd: number, ends: SocketEnds): boolean {
+    return this.#endIs(this.#libc.getsockname, fd, ends.localAddr) &&
+      this.#endIs(this.#libc.getpeername, fd, ends.remoteAddr);
+  }
+
+  #endIs(call: Libc["getsockname"], fd: number, end: SocketEnds["localAddr"]): boolean {
+    this.#addressLength[0] = this.#address.length;
+    if (call(fd, this.#address, new Uint8Array(this.#addressLength.buffer)) !== 0) return false;
+    // struct sockaddr_in and sockaddr_in6 (ip(7), ipv6(7)): u16 family, u16 port in network order, then the address,
+    // in the latter behind a u32.
+    const view = new DataView(this.#address.buffer);
+    if (view.getUint16(2) !== end.port) return false;
+    const bytes = addressBytes(end.hostname);
+    const at = view.getUint16(0, true) === AF_INET ? 4 : 8;
+    return equalBytes(this.#address.subarray(at, at + bytes.length), bytes);
+  }
+}
+
+/** Milliseconds that a wait for room lasts before the connection is looked at again. */
+const POLL_TIMEOUT = 1000;
+const POLLOUT = 0x04; // poll.h
+const POLLERR_HUP_NVAL = 0x38;
+
+/** Sends files to one socket, by a descriptor of its own: the runtime may close the other one while a call is under way. */
+class FileSender {
+  readonly #libc: Libc;
+  readonly #socket: number;
+  #own: number | null = null;
+  #busy = false;
+  #released = false;
+  readonly #offset = new BigInt64Array(1);
+  /** struct pollfd (poll(2)): i32 descriptor, i16 events, i16 revents. */
+  readonly #poll = new Int16Array(4);
+
+  constructor(libc: Libc, socket: number) {
+    this.#libc = libc;
+    this.#socket = socket;
+  }
+
+  async send(file: number, offset: number, length: number): Promise<number> {
+    if (this.#released) throw Object.assign(new Error("sendfile: ENOTCONN"), { code: "ENOTCONN" });
+    this.#own ??= this.#libc.dup(this.#socket);
+    this.#busy = true;
+    try {
+      for (;;) {
+        this.#offset[0] = BigInt(offset);
+        const place = new Uint8Array(this.#offset.buffer);
+        const sent = Number(this.#libc.sendfile(this.#own, file, place, BigInt(length)));
+        if (sent >= 0) return sent;
+        const number = errno(this.#libc);
+        if (number !== EAGAIN) throw systemError("sendfile", number);
+        await this.#room(this.#own);
+      }
+    } finally {
+      this.#busy = false;
+      if (this.#released) this.#close();
+    }
+  }
+
+  /** Waits until the socket takes more. */
+  async #room(socket: number): Promise<void> {
+    for (;;) {
+      new Int32Array(this.#poll.buffer)[0] = socket;
+      this.#poll[2] = POLLOUT;
+      this.#poll[3] = 0;
+      await this.#libc.poll(new Uint8Array(this.#poll.buffer), 1n, POLL_TIMEOUT);
+      const events = this.#poll[3];
+      if (this.#released || (events & POLLERR_HUP_NVAL)) throw systemError("poll", ECONNRESET);
+      if (events & POLLOUT) return;
+    }
+  }
+
+  release(): void {
+    this.#released = true;
+    if (!this.#busy) this.#close();
+  }
+
+  #close(): void {
+    if (this.#own !== null) this.#libc.close(this.#own);
+    this.#own = null;
+  }
+}
+
+/** The bytes of a numeric IPv4 or IPv6 address, the latter as RFC 4291, section 2.2, writes it. */
+function addressBytes(address: string): Uint8Array {
+  const dotted = /[0-9]+(?:\.[0-9]+){3}$/.exec(address)?.[0];
+  const four = dotted?.split(".").map(Number) ?? [];
+  if (!address.includes(":")) return Uint8Array.from(four);
+  const text = dotted ? address.slice(0, -dotted.length).replace(/([^:]):$/, "$1") : address.replace(/%.*$/, "");
+  const groups = (part: string | undefined) =>
+    (part ?? "").split(":").filter((group) => group !== "").flatMap((group) => {
+      const value = parseInt(group, 16);
+      return [value >> 8, value & 0xff];
+    });
+  const [before, after] = text.split("::");
+  const [head, tail] = [groups(before), [...groups(after), ...four]];
+  return Uint8Array.from([...head, ...new Array(Math.max(0, 16 - head.length - tail.length)).fill(0), ...tail]);
+}

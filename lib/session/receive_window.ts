@@ -1,0 +1,60 @@
+/** A window grows no further than this, in bytes. */
+const MAX_WINDOW = 64 * 1024 * 1024;
+
+export interface ReceiveWindowOptions {
+  /** Bytes that the peer may send before it is granted more. */
+  readonly size: number;
+  readonly now: () => number;
+  /** Milliseconds of the shortest round trip so far; null before the first. */
+  readonly roundTrip: () => number | null;
+}
+
+/** How much a peer may send on a stream: as much as the link holds, if what comes is taken as fast. */
+export class ReceiveWindow {
+  readonly #options: ReceiveWindowOptions;
+  #allowance: number;
+  #size: number;
+  #consumed = 0;
+  #granted: number;
+
+  constructor(options: ReceiveWindowOptions) {
+    this.#options = options;
+    this.#allowance = this.#size = options.size;
+    this.#granted = options.now();
+  }
+
+  /** Counts what has come; false where it is more than was granted. */
+  spend(bytes: number): boolean {
+    this.#allowance -= bytes;
+    return this.#allowance >= 0;
+  }
+
+  /**
+   * Counts what was taken, and answers what to grant for it: nothing for every little bit, but by half the size it began
+   * with, so that a wide window is refilled steadily, not in bursts; more, where the link holds more.
+   */
+  consume(bytes: number): number {
+    this.#consumed += bytes;
+    if (this.#consumed < this.#options.size / 2) return 0;
+    const credit = this.#consumed + this.#widen();
+    this.#allowance += credit;
+    this.#consumed = 0;
+    return credit;
+  }
+
+  /**
+   * The window must hold what is under way: bandwidth × round trip, and as much again for what queues on the way. It grows
+   * to twice that at the rate of the last grant; so a reader that keeps up is soon limited by the link alone, and one that
+   * is slow gets no more to hold.
+   */
+  #widen(): number {
+    const now = this.#options.now();
+    const elapsed = Math.max(now - this.#granted, 0.01);
+    this.#granted = now;
+    const wanted = 4 * (this.#consumed / elapsed) * (this.#options.roundTrip() ?? 0);
+    const wider = Math.max(this.#size, Math.min(wanted, this.#size * 2, MAX_WINDOW));
+    const more = Math.floor(wider) - this.#size;
+    this.#size += more;
+    return more;
+  }
+}
