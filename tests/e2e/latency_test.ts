@@ -1,8 +1,8 @@
 import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
-import { exists } from "@std/fs";
 import { toText } from "@std/streams";
 import { Client } from "../../lib/client/client.ts";
 import { FSH, fsh, ServerProcess } from "../support/program.ts";
+import { ramFolder } from "../support/ram.ts";
 
 const SIZE = 2 * 1024 ** 3;
 const PINGS = 300;
@@ -10,13 +10,12 @@ const PINGS = 300;
 const INTERVAL = 20;
 const LIMIT = 50;
 
-/** A server with a large file in memory, so that no disk holds up anything. */
+/** A server with a large file in memory. */
 async function serverWithLargeFile(): Promise<ServerProcess> {
-  const parent = await exists("/dev/shm") ? { dir: "/dev/shm" } : {};
-  const folder = await Deno.makeTempDir({ prefix: "fsh-e2e-", ...parent });
-  const server = await ServerProcess.start({ folder });
-  await Deno.writeFile(`${folder}/large`, new Uint8Array());
-  await Deno.truncate(`${folder}/large`, SIZE);
+  const { path } = await ramFolder(0);
+  const server = await ServerProcess.start({ folder: path });
+  await Deno.writeFile(`${path}/large`, new Uint8Array());
+  await Deno.truncate(`${path}/large`, SIZE);
   return server;
 }
 
