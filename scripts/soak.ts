@@ -76,10 +76,9 @@ async function load(clients: readonly SoakClient[], time: number): Promise<void>
 
 /** What the server holds when nobody wants anything of it. */
 async function idleState(server: ServerProcess, local: string): Promise<State> {
-  const count = (pattern: RegExp) => server.log.match(pattern)?.length ?? 0;
-  await eventually("every session to end", 60_000, async () => {
+  await eventually("every session to end", 150_000, async () => {
     await new Promise((resolve) => setTimeout(resolve, 1000));
-    return count(/session opened/g) === count(/session ended/g);
+    return openSessions(server.log).size === 0;
   });
   await new Promise((resolve) => setTimeout(resolve, IDLE));
   return {
@@ -87,6 +86,17 @@ async function idleState(server: ServerProcess, local: string): Promise<State> {
     memory: currentMemory(server.pid),
     parts: [...partFiles(server.folder), ...partFiles(local)],
   };
+}
+
+/** Addresses of the clients whose sessions have begun and not ended, by the server's log. */
+function openSessions(log: string): Set<string> {
+  const open = new Set<string>();
+  // One that was cut before it was ready has only an end.
+  for (const [, event, remote = ""] of log.matchAll(/session (opened|ended) .*?remote=(\S+)/g)) {
+    if (event === "opened") open.add(remote);
+    else open.delete(remote);
+  }
+  return open;
 }
 
 function show(when: string, { descriptors, memory, parts }: State): void {
