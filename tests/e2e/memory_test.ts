@@ -1,6 +1,6 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { measure } from "../support/memory.ts";
-import { names, peakMemory, scratch, ServerProcess } from "../support/program.ts";
+import { names, peakMemory, ServerProcess } from "../support/program.ts";
 import { ramFolder } from "../support/ram.ts";
 
 /** FSH_LONG=1 moves the largest sizes and numbers in every direction. */
@@ -47,10 +47,10 @@ async function ofFile(direction: "get" | "put", size: number): Promise<Peaks> {
     return await peaks(server, ["get", "-q", `${server.url}large`, "-"]);
   }
   // Onto a disk that is slower than the link more has to wait in memory, whatever the size.
-  await using target = LONG ? await scratch() : await ramFolder(2 * size);
-  await using server = await ServerProcess.start({ folder: target.path, args: ["--durability", "none"] });
+  const target = LONG ? {} : { folder: (await ramFolder(2 * size)).path };
+  await using server = await ServerProcess.start({ ...target, args: ["--durability", "none"] });
   const found = await peaks(server, ["put", "-q", `${sparse.path}/large`, `${server.url}large`]);
-  assertEquals((await Deno.stat(`${target.path}/large`)).size, size);
+  assertEquals((await Deno.stat(`${server.folder}/large`)).size, size);
   return found;
 }
 

@@ -136,7 +136,7 @@ for (const direction of ["get", "put"] as const) {
 
   Deno.test(`what a killed ${direction} of a small file has left is used up by --resume`, async () => {
     const content = new Uint8Array(randomBytes(900_000));
-    await using stage = await scene(direction, content, 600_000);
+    await using stage = await scene(direction, content, 1_500_000);
     const client = spawnFsh(stage.args());
     // It is one frame, which is written once it is whole.
     await begun(stage, -1);
