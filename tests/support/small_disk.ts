@@ -1,0 +1,56 @@
+import { statfsSync } from "node:fs";
+
+/** A file system of its own that is soon full: a tmpfs, mounted on a temporary folder. Needs root and Linux. */
+export class SmallDisk implements AsyncDisposable {
+  private constructor(readonly path: string) {}
+
+  static available(): boolean {
+    if (Deno.build.os !== "linux" || Deno.uid() !== 0) return false;
+    const folder = Deno.makeTempDirSync({ prefix: "fsh-probe-" });
+    try {
+      return runSync("mount", ...mountArguments(folder, {})) && runSync("umount", folder);
+    } finally {
+      Deno.removeSync(folder);
+    }
+  }
+
+  /** A megabyte with room for so many files. */
+  static async create(options: { files?: number } = {}): Promise<SmallDisk> {
+    const folder = await Deno.makeTempDir({ prefix: "fsh-disk-" });
+    await run("mount", ...mountArguments(folder, options));
+    return new SmallDisk(folder);
+  }
+
+  /** Blocks and files that it still has room for. */
+  free(): { blocks: number; files: number } {
+    const { bfree, ffree } = statfsSync(this.path);
+    return { blocks: bfree, files: ffree };
+  }
+
+  /** Blocks that a file of so many bytes takes. */
+  blocks(bytes: number): number {
+    return Math.ceil(bytes / statfsSync(this.path).bsize);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await run("umount", this.path);
+    await Deno.remove(this.path);
+  }
+}
+
+function mountArguments(folder: string, { files }: { files?: number }): string[] {
+  return ["-t", "tmpfs", "-o", files === undefined ? "size=1m" : `size=1m,nr_inodes=${files}`, "tmpfs", folder];
+}
+
+function runSync(command: string, ...args: string[]): boolean {
+  try {
+    return new Deno.Command(command, { args, stdout: "null", stderr: "null" }).outputSync().success;
+  } catch {
+    return false;
+  }
+}
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args }).output();
+  if (!success) throw new Error(`${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
+}
