@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { equalBytes } from "./bytes.ts";
 import { combineCrc32, crc32 } from "./crc32.ts";
 import { FshError } from "./errors.ts";
 
@@ -19,15 +20,31 @@ export interface Digest {
   finish(): Uint8Array;
 }
 
+/** The digest of bytes that are all there. */
+export function digestOf(bytes: Uint8Array, algorithm: string): Uint8Array {
+  if (algorithm === "crc32") return crcBytes(crc32(bytes));
+  const digest = createDigest(algorithm);
+  digest.update(bytes);
+  return digest.finish();
+}
+
+/** Whether bytes have this digest. */
+export function hasDigest(bytes: Uint8Array, algorithm: string, digest: Uint8Array): boolean {
+  if (algorithm !== "crc32") return equalBytes(digestOf(bytes, algorithm), digest);
+  // Without making a digest, as there may be one to check for every few bytes.
+  const [a = 0, b = 0, c = 0, d = 0] = digest;
+  return digest.length === 4 && crc32(bytes) === ((a << 24 | b << 16 | c << 8 | d) >>> 0);
+}
+
+function crcBytes(value: number): Uint8Array {
+  return Uint8Array.of(value >>> 24, value >>> 16, value >>> 8, value);
+}
+
 /** @throws {FshError} UNSUPPORTED for an algorithm that this version does not know */
 export function createDigest(algorithm: string): Digest {
   if (algorithm === "crc32") {
     let value = 0;
-    const bytes = () => {
-      const four = new Uint8Array(4);
-      new DataView(four.buffer).setUint32(0, value);
-      return four;
-    };
+    const bytes = () => crcBytes(value);
     return {
       algorithm,
       update(bytes, crc) {

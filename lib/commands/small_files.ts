@@ -1,5 +1,4 @@
-import { equalBytes } from "../base/bytes.ts";
-import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
+import { type DigestAlgorithm, digestOf, hasDigest } from "../base/digest.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { parentPath, type SafePath } from "../base/virtual_path.ts";
@@ -29,14 +28,13 @@ export const getsCommand = command({
     const most = Math.min(limit, SMALL_FILE);
     for (const run of await allowed(paths, (path) => guard.read(path))) {
       if (run.error !== null) {
-        await packer.add(failedFile(run.path, run.error));
+        await packer.add(failedFile(run.error));
         continue;
       }
-      let index = 0;
       for await (const found of storage.readSmall(run.safe, most)) {
         if (stream.signal.aborted) throw stream.signal.reason;
-        const path = run.paths[index++] as string;
-        await packer.add(found instanceof FshError ? failedFile(path, found) : packedFile(path, found, algorithm));
+        const full = packer.add(found instanceof FshError ? failedFile(found) : packedFile(found, algorithm));
+        if (full) await full;
       }
     }
     await packer.flush();
@@ -46,8 +44,8 @@ export const getsCommand = command({
 
 /** Paths that follow each other and are all allowed, or one that is not. */
 type Run =
-  | { readonly error: null; readonly paths: string[]; readonly safe: SafePath[] }
-  | { readonly error: FshError; readonly path: string };
+  | { readonly error: null; readonly safe: SafePath[] }
+  | { readonly error: FshError };
 
 async function allowed(paths: readonly string[], check: (path: string) => Promise<SafePath>): Promise<Run[]> {
   const runs: Run[] = [];
@@ -55,31 +53,24 @@ async function allowed(paths: readonly string[], check: (path: string) => Promis
     try {
       const safe = await check(path);
       const last = runs.at(-1);
-      if (last && last.error === null) {
-        last.paths.push(path);
-        last.safe.push(safe);
-      } else runs.push({ error: null, paths: [path], safe: [safe] });
+      if (last && last.error === null) last.safe.push(safe);
+      else runs.push({ error: null, safe: [safe] });
     } catch (error) {
-      runs.push({ error: toFshError(error), path });
+      runs.push({ error: toFshError(error) });
     }
   }
   return runs;
 }
 
-function failedFile(path: string, error: FshError): PackedFile {
-  return { path, code: error.code, size: 0, modified: null, mode: null, digest: NOTHING, content: NOTHING };
+/** An answer needs no path: it is the one that was asked for. */
+function failedFile(error: FshError): PackedFile {
+  return { path: "", code: error.code, size: 0, modified: null, mode: null, digest: NOTHING, content: NOTHING };
 }
 
-function packedFile(path: string, { info, content }: SmallFile, algorithm: string): PackedFile {
+function packedFile({ info, content }: SmallFile, algorithm: string): PackedFile {
   const { size, modified, mode } = info;
-  if (content === null) return { path, code: 0, size, modified, mode, digest: NOTHING, content: NOTHING };
-  return { path, code: 0, size, modified, mode, digest: digestOf(content, algorithm), content };
-}
-
-function digestOf(content: Uint8Array, algorithm: string): Uint8Array {
-  const digest = createDigest(algorithm);
-  digest.update(content);
-  return digest.finish();
+  if (content === null) return { path: "", code: 0, size, modified, mode, digest: NOTHING, content: NOTHING };
+  return { path: "", code: 0, size, modified, mode, digest: digestOf(content, algorithm), content };
 }
 
 /** Puts files together into frames that the stream takes. */
@@ -103,13 +94,14 @@ class Packer {
     return Math.min(FRAME_BYTES, this.#stream.chunkSize, this.#limiter?.chunk ?? Infinity);
   }
 
-  async add(file: PackedFile): Promise<void> {
+  /** Adds a file; what came before it may have to go first, and then the answer is when it has gone. */
+  add(file: PackedFile): Promise<void> | undefined {
     const bytes = PACKED_OVERHEAD + file.path.length * 3 + file.content.length;
-    if (this.#files.length === MAX_FILES || (this.#files.length > 0 && this.#bytes + bytes > this.#most)) {
-      await this.flush();
-    }
+    const full = this.#files.length === MAX_FILES || (this.#files.length > 0 && this.#bytes + bytes > this.#most);
+    const going = full ? this.flush() : undefined;
     this.#files.push(file);
     this.#bytes += bytes;
+    return going;
   }
 
   async flush(): Promise<void> {
@@ -153,7 +145,7 @@ async function storeAll(
     try {
       const safe = await context.guard.write(path);
       if (content.length !== size) throw new FshError("SIZE_MISMATCH", { subject: path });
-      if (!equalBytes(digestOf(content, algorithm), digest)) throw new FshError("DIGEST_MISMATCH", { subject: path });
+      if (!hasDigest(content, algorithm, digest)) throw new FshError("DIGEST_MISMATCH", { subject: path });
       accepted.push({ index, file: { path: safe, content, modified, mode } });
     } catch (error) {
       fail(index, toFshError(error));
@@ -225,10 +217,10 @@ function releaseAll(files: readonly PackedFile[]): void {
 
 function unpack(file: PackedFile, path: string, algorithm: DigestAlgorithm): Got {
   const wrong = (error: FshError): Got => ({ path, error });
-  if (file.path !== path) return wrong(new FshError("UNEXPECTED_FRAME", { subject: file.path }));
+  if (file.path !== "") return wrong(new FshError("UNEXPECTED_FRAME", { subject: file.path }));
   if (file.code !== 0) return wrong(new FshError(errorName(file.code), { subject: path, remote: true }));
   const whole = file.content.length === file.size;
-  if (whole && !equalBytes(digestOf(file.content, algorithm), file.digest)) {
+  if (whole && !hasDigest(file.content, algorithm, file.digest)) {
     return wrong(new FshError("DIGEST_MISMATCH", { subject: path }));
   }
   return { path, error: null, file };
@@ -256,7 +248,8 @@ export async function putSmall(
     const sending = (async () => {
       for (const { path, content, modified, mode } of files) {
         const digest = digestOf(content, algorithm);
-        await packer.add({ path, code: 0, size: content.length, modified, mode, digest, content });
+        const full = packer.add({ path, code: 0, size: content.length, modified, mode, digest, content });
+        if (full) await full;
       }
       await packer.flush();
       await stream.send("FILES", { files: [] }, { fin: true });

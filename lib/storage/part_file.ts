@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
-import { randomHex } from "../base/bytes.ts";
+import { encodeUtf8, randomHex } from "../base/bytes.ts";
+import { crc32 } from "../base/crc32.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { PART_PREFIX } from "../base/virtual_path.ts";
 import { osCode } from "./os_error.ts";
@@ -56,8 +57,12 @@ function findPart(folder: string, base: string, options: PartOptions): PartFile 
   }
 }
 
-/** The name of the part file for the target `base`. */
+/**
+ * The name of the part file for the target `base`. Without an owner two targets may share one, at no harm: where both are
+ * being written, one finds it locked and takes another name.
+ */
 export function partName(base: string, owner = ""): string {
+  if (owner === "") return PART_PREFIX + crc32(encodeUtf8(base)).toString(16);
   return PART_PREFIX + createHash("sha256").update(`${owner}\0${base}`).digest("hex").slice(0, 32);
 }
 

@@ -105,13 +105,19 @@ export class LocalSmallFiles {
     const results: (FshError | null)[] = files.map(() => null);
     const pending: Pending[] = [];
     using folders = new HeldFolders(jail, durable ? Infinity : 1);
-    for (const [index, file] of files.entries()) {
+    for (let index = 0; index < files.length; index++) {
+      const file = files[index] as NewFile;
       try {
         if (file.path === ROOT) throw new FshError("IS_DIRECTORY");
-        const folder = await folders.hold(parentPath(file.path));
-        const part = patience.watch(() => this.#writePart(folder, file));
+        const held = folders.hold(parentPath(file.path));
+        const folder = held instanceof Promise ? await held : held;
+        const part = patience.watch(() => {
+          const part = this.#writePart(folder, file);
+          if (!durable && !options.noReplace) this.#publish({ index, file, part, folder });
+          return part;
+        });
         if (durable) pending.push({ index, file, part, folder });
-        else await this.#publish({ index, file, part, folder }, options);
+        else if (options.noReplace) await this.#publishNew({ index, file, part, folder });
       } catch (error) {
         results[index] = osError(error, named(file.path));
       }
@@ -123,7 +129,8 @@ export class LocalSmallFiles {
   /** Writes a file's part; the file stays open, as its lock goes with that. */
   #writePart(folder: Held, { path, content, modified = null, mode = null }: NewFile): Part {
     const { jail, parts } = this.#options;
-    const name = partName(baseName(path));
+    const base = baseName(path);
+    const name = partName(base);
     try {
       const file = jail.createFile(folder, name, { content, modified, mode });
       if (file) {
@@ -134,7 +141,7 @@ export class LocalSmallFiles {
       // One was left by a transfer that was killed, or another one is writing it.
       if (osCode(error) !== "EEXIST") throw error;
     }
-    const part = openPart(folder.path, baseName(path), undefined);
+    const part = openPart(folder.path, base, undefined);
     parts.add(part.name);
     try {
       for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
@@ -169,7 +176,8 @@ export class LocalSmallFiles {
     for (const one of pending) {
       if (results[one.index] !== null) continue;
       try {
-        await this.#publish(one, options);
+        if (options.noReplace) await this.#publishNew(one);
+        else this.#publish(one);
         const folder = parentPath(one.file.path);
         const entry = folders.get(folder) ?? { held: one.folder, of: [] };
         entry.of.push(one);
@@ -202,18 +210,28 @@ export class LocalSmallFiles {
   }
 
   /** The part becomes the file. */
-  async #publish({ file, part, folder }: Pending, options: { noReplace?: boolean }): Promise<void> {
-    const { jail, parts, patience } = this.#options;
+  #publish({ file, part, folder }: Pending): void {
     try {
-      if (options.noReplace) {
-        await jail.renameNoReplace(`${folder.path}/${part.name}`, `${folder.path}/${baseName(file.path)}`);
-      } else patience.watch(() => jail.renameWithin(folder, part.name, baseName(file.path)));
-      part.file.close();
-      parts.delete(part.name);
+      this.#options.jail.renameWithin(folder, part.name, baseName(file.path));
     } catch (error) {
       this.#discard(folder, part);
       throw error;
     }
+    part.file.close();
+    this.#options.parts.delete(part.name);
+  }
+
+  /** As `#publish`, where nothing has that name yet. */
+  async #publishNew({ file, part, folder }: Pending): Promise<void> {
+    try {
+      const to = `${folder.path}/${baseName(file.path)}`;
+      await this.#options.jail.renameNoReplace(`${folder.path}/${part.name}`, to);
+    } catch (error) {
+      this.#discard(folder, part);
+      throw error;
+    }
+    part.file.close();
+    this.#options.parts.delete(part.name);
   }
 
   /** Removed while it is locked: whoever gets the lock next must not find it. */
