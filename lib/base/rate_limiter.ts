@@ -28,8 +28,9 @@ export class RateLimiter {
   /** Undefined if the bytes may go at once; else resolves when they may. */
   take(bytes: number): Promise<void> | undefined {
     const now = this.#clock.now();
-    const wait = Math.max(this.#free, now) - now - BURST;
     this.#free = Math.max(this.#free, now) + bytes / this.#perMs;
+    // Until they have passed at the rate, too: a single chunk, however large, is held to it.
+    const wait = this.#free - now - BURST;
     if (wait <= 0) return undefined;
     return new Promise((resolve) => this.#clock.after(wait, resolve));
   }

@@ -3,7 +3,7 @@ import { ERRORS, FshError, toFshError } from "../base/errors.ts";
 import { RateLimiter } from "../base/rate_limiter.ts";
 import { pool } from "../client/pool.ts";
 import type { Client, Remote } from "../client/client.ts";
-import { LINK_MODES, type TransferOptions } from "../client/transfer.ts";
+import { LINK_MODES, type TransferOptions, worthAnotherConnection } from "../client/transfer.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import type { Progress } from "./progress.ts";
 import type { FshUrl } from "../client/url.ts";
@@ -115,8 +115,7 @@ export async function withRetries(
       return await withClients(url, args, environment, { count, work: transfer });
     } catch (thrown) {
       const error = toFshError(thrown);
-      const lost = error.exit === ERRORS.CONNECTION_LOST.exit && error.retryable;
-      if (!connected || !lost || environment.signal.aborted) throw error;
+      if (!connected || !worthAnotherConnection(error) || environment.signal.aborted) throw error;
       if (progress.bytes > before) attempt = 0;
       if (attempt >= retries) throw error;
       const wait = Math.min(BACKOFF.longest, BACKOFF.first * 2 ** attempt);
@@ -153,7 +152,7 @@ export function finishTransfer(progress: Progress, operands: number, args: Args)
   const algorithm = args.value("checksum");
   const check = args.has("dry-run")
     ? "nothing was moved"
-    : algorithm === "none"
+    : algorithm === "none" || progress.files === 0
     ? "nothing compared"
     : `${algorithm} agrees`;
   progress.finish(check);

@@ -39,7 +39,7 @@ export async function forEachOfTree<T>(pages: AsyncIterable<readonly T[]>, work:
   };
   await forEachBounded(jobs(pages, describe), bounds, async ({ items, small }) => {
     const left = new Set(items);
-    if (small && items.length > 1) {
+    if (small) {
       try {
         await batch([...items], (item) => left.delete(item));
       } catch (thrown) {

@@ -8,7 +8,7 @@ import type { FileWriter, WriteOptions } from "../storage/storage.ts";
 import type { Remote } from "./client.ts";
 import { isThere } from "./small_downloads.ts";
 import { comparison } from "./verify.ts";
-import { type FileState, type LocalPlace, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
+import { type FileState, type LocalPlace, type TransferOptions } from "./transfer.ts";
 
 /** Gets one file into its place: a part file first, the name only once all is there and the digest agrees. */
 export async function downloadFile(
@@ -43,7 +43,7 @@ export async function downloadFile(
       compress: options.compress,
       progress: (bytes) => events.moved(remote, bytes),
       open: async (info) => {
-        writer ??= await openPart(place, info.size >= WORTH_RESUMING ? owner : null, { noReplace, size: info.size });
+        writer ??= await openPart(place, owner, { noReplace, size: info.size });
         events.begin(remote, info.size);
         if (have) events.resumed(remote, writer.offset, info.offset > 0);
         if (info.offset === 0 && writer.offset > 0) await writer.restart();
@@ -67,9 +67,8 @@ function comparable(
 }
 
 /** A part that can be found again, unless another transfer has it. */
-async function openPart(place: LocalPlace, owner: string | null, options: WriteOptions): Promise<FileWriter> {
+async function openPart(place: LocalPlace, owner: string, options: WriteOptions): Promise<FileWriter> {
   const { storage, path } = place;
-  if (owner === null) return await storage.openWrite(path, options);
   try {
     return await storage.openWrite(path, { ...options, part: { owner, continue: false } });
   } catch (error) {

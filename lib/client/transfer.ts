@@ -5,7 +5,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { Priority } from "../session/command.ts";
 import type { CompressMode } from "../wire/compression.ts";
 import type { Selection } from "./selection.ts";
-import { ERRORS, FshError, toFshError } from "../base/errors.ts";
+import { ERRORS, FshError, isError, toFshError } from "../base/errors.ts";
 
 export const LINK_MODES = ["skip", "copy", "follow"] as const;
 export type LinkMode = typeof LINK_MODES[number];
@@ -62,9 +62,6 @@ export interface TransferOptions {
   readonly dryRun?: boolean;
 }
 
-/** From this many bytes on, what an interrupted transfer leaves is kept for going on. */
-export const WORTH_RESUMING = 1024 * 1024;
-
 /** Files of a tree that are under way at once: many small ones, so that none waits a round trip for another. */
 export const FILES_AT_ONCE = 256;
 /** Bytes of files that are under way at once; more large files would only take turns. */
@@ -81,9 +78,14 @@ export async function oneOfSeveral(path: string, events: TransferEvents, work: (
   }
 }
 
-/** Whether no other file can be moved after this, either: a lost connection, Ctrl-C. */
+/** Whether no other file can be moved after this, either: a lost connection, a session that broke, Ctrl-C. */
 export function endsAll(error: FshError): boolean {
-  return ERRORS[error.error].exit === 3 || error.error === "INTERRUPTED";
+  return ERRORS[error.error].exit === 3 || isError(error, "INTERRUPTED", "BAD_CRC", "BAD_COMPRESSION");
+}
+
+/** Whether a new connection may do better. */
+export function worthAnotherConnection(error: FshError): boolean {
+  return error.retryable && error.error !== "INTERRUPTED" && endsAll(error);
 }
 
 /**

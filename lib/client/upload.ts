@@ -3,7 +3,7 @@ import { isError } from "../base/errors.ts";
 import type { PutSource } from "../commands/put.ts";
 import type { Stored } from "../storage/storage.ts";
 import type { Remote } from "./client.ts";
-import { isSame, type LocalPlace, type TransferOptions, WORTH_RESUMING } from "./transfer.ts";
+import { isSame, type LocalPlace, type TransferOptions } from "./transfer.ts";
 import { comparison } from "./verify.ts";
 
 export interface UploadOptions extends TransferOptions {
@@ -29,7 +29,7 @@ export async function uploadFile(
       size: size || null,
       modified,
       mode: options.preserve ? mode : null,
-      key: size >= WORTH_RESUMING ? await sourceKey(place) : "",
+      key: await sourceKey(place),
     });
   } finally {
     reader.close();

@@ -77,8 +77,10 @@ export class LinuxDescriptors implements Descriptors {
           BigInt(OPEN_HOW.length),
         ),
       );
+      if (fd >= 0) return fd;
       // EAGAIN: something was renamed meanwhile and the kernel could not be sure (openat2(2)).
-      if (fd >= 0 || errno(this.#libc) !== EAGAIN || attempt === 100) return this.#checked(fd, "openat2");
+      const number = errno(this.#libc);
+      if (number !== EAGAIN || attempt === 100) throw systemError("openat2", number);
     }
   }
 
@@ -126,8 +128,8 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   describe(folder: number, name: string): RawInfo {
-    const path = cString(name);
-    this.#checked(this.#libc.statx(folder, path, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, this.#stat), "statx");
+    const flags = AT_SYMLINK_NOFOLLOW;
+    this.#sure("statx", () => this.#libc.statx(folder, cString(name), flags, STATX_BASIC_STATS, this.#stat));
     // struct statx (statx(2)): u16 mode at 28, u64 size at 40, the time of the last modification at 112.
     const view = this.#statView;
     const mode = view.getUint16(28, true);
@@ -144,7 +146,7 @@ export class LinuxDescriptors implements Descriptors {
     const info = this.describe(folder, name);
     if (info.type !== "file" || info.size > limit) return { ...info, content: null };
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
-    const file = this.#checked(this.#libc.openat(folder, cString(name), flags, 0), "openat");
+    const file = this.#sure("openat", () => this.#libc.openat(folder, cString(name), flags, 0));
     try {
       const content = room.take(info.size);
       let at = 0;
@@ -160,7 +162,7 @@ export class LinuxDescriptors implements Descriptors {
 
   createFile(folder: number, name: string, { content, modified, mode }: NewRawFile): number {
     const flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
-    const file = this.#checked(this.#libc.openat(folder, cString(name), flags, 0o666), "openat");
+    const file = this.#sure("openat", () => this.#libc.openat(folder, cString(name), flags, 0o666));
     try {
       // Whoever found it between these two calls has it locked and goes on with it: as if the name had been taken.
       if (this.#libc.flock(file, LOCK_EX | LOCK_NB) !== 0) throw Object.assign(new Error("flock"), { code: "EEXIST" });
@@ -193,7 +195,7 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   renameWithin(folder: number, from: string, to: string): void {
-    this.#checked(this.#libc.renameat(folder, cString(from), folder, cString(to, 1)), "renameat");
+    this.#sure("renameat", () => this.#libc.renameat(folder, cString(from), folder, cString(to, 1)));
   }
 
   async flush(descriptor: number): Promise<void> {
@@ -217,14 +219,27 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   renameNoReplace(from: string, to: string): void {
-    this.#checked(
-      this.#libc.renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to, 1), RENAME_NOREPLACE),
+    this.#sure(
       "renameat2",
+      () => this.#libc.renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to, 1), RENAME_NOREPLACE),
     );
   }
 
   #checked(result: number, call: string): number {
     if (result >= 0) return result;
     throw systemError(call, errno(this.#libc));
+  }
+
+  /**
+   * As `#checked`, for calls that never answer EAGAIN and do nothing where they fail: the runtime's own threads and
+   * collector share errno's thread, and an EAGAIN of theirs that came in between means that the call has to be asked again.
+   */
+  #sure(call: string, attempt: () => number): number {
+    for (let left = 10;; left--) {
+      const result = attempt();
+      if (result >= 0) return result;
+      const number = errno(this.#libc);
+      if (number !== EAGAIN || left === 0) throw systemError(call, number);
+    }
   }
 }

@@ -1,6 +1,9 @@
 /** A window grows no further than this, in bytes. */
 const MAX_WINDOW = 64 * 1024 * 1024;
 
+/** So many grants in a row must find it too wide. */
+const SHRINK_AFTER = 8;
+
 export interface ReceiveWindowOptions {
   /** Bytes that the peer may send before it is granted more. */
   readonly size: number;
@@ -16,6 +19,7 @@ export class ReceiveWindow {
   #size: number;
   #consumed = 0;
   #granted: number;
+  #tooWide = 0;
 
   constructor(options: ReceiveWindowOptions) {
     this.#options = options;
@@ -45,16 +49,21 @@ export class ReceiveWindow {
   /**
    * The window must hold what is under way: bandwidth × round trip, and as much again for what queues on the way. It grows
    * to twice that at the rate of the last grant; so a reader that keeps up is soon limited by the link alone, and one that
-   * is slow gets no more to hold.
+   * is slow gets no more to hold. Where it stays too wide, it shrinks again: the first round trips of a busy machine look
+   * longer than they are.
    */
   #widen(): number {
     const now = this.#options.now();
     const elapsed = Math.max(now - this.#granted, 0.01);
     this.#granted = now;
-    const wanted = 4 * (this.#consumed / elapsed) * (this.#options.roundTrip() ?? 0);
-    const wider = Math.max(this.#size, Math.min(wanted, this.#size * 2, MAX_WINDOW));
-    const more = Math.floor(wider) - this.#size;
-    this.#size += more;
+    const wanted = Math.max(this.#options.size, 4 * (this.#consumed / elapsed) * (this.#options.roundTrip() ?? 0));
+    this.#tooWide = wanted < this.#size / 2 ? this.#tooWide + 1 : 0;
+    let size = this.#size;
+    if (wanted > size) size = Math.floor(Math.min(wanted, size * 2, MAX_WINDOW));
+    // By as much as is not granted again; never below what was promised at first.
+    else if (this.#tooWide >= SHRINK_AFTER) size = Math.max(size - (this.#consumed >> 1), Math.ceil(wanted));
+    const more = size - this.#size;
+    this.#size = size;
     return more;
   }
 }

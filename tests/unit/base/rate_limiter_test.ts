@@ -36,6 +36,19 @@ Deno.test("those who share a limiter share its rate evenly", async () => {
   assertEquals(Math.abs(one - other) <= 20_000, true, both.join(" and "));
 });
 
+Deno.test("a single chunk takes as long as it should", async () => {
+  const clock = new ManualClock();
+  const limiter = new RateLimiter(1_000_000, clock);
+  let passed = false;
+  const taking = limiter.take(2_000_000)?.then(() => passed = true);
+  clock.advance(1_800);
+  await Promise.resolve();
+  assertEquals(passed, false);
+  clock.advance(200);
+  await taking;
+  assertEquals(passed, true);
+});
+
 Deno.test("time without use is not saved up", async () => {
   const clock = new ManualClock();
   const limiter = new RateLimiter(1_000_000, clock);
