@@ -5,7 +5,7 @@ import { MAX_FILES } from "../wire/field.ts";
 import { BYTES_AT_ONCE, endsAll, FILES_AT_ONCE } from "./transfer.ts";
 
 /** What a file costs on its way beyond its bytes, in bytes; so batches of tiny files are not too many at once. */
-const FILE_WEIGHT = 8 * 1024;
+const FILE_WEIGHT = 16 * 1024;
 
 /** An object of a tree, as far as putting files together needs to know it. */
 export interface TreeObject {

@@ -1,3 +1,4 @@
+import { Arena } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { SMALL_FILE, type SmallSource } from "../commands/small_files.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -35,10 +36,11 @@ export async function uploadSmall(
     }
     settled(object);
   }
+  using room = new Arena();
   const sources: SmallSource[] = [];
   const sent: Walked[] = [];
   let index = 0;
-  for await (const found of storage.readSmall(due.map(({ path }) => path), SMALL_FILE)) {
+  for await (const found of storage.readSmall(due.map(({ path }) => path), SMALL_FILE, room)) {
     const object = due[index++] as Walked;
     if (found instanceof FshError) {
       events.failed(target(object), found);

@@ -1,3 +1,4 @@
+import { Arena } from "../base/arena.ts";
 import { type DigestAlgorithm, digestOf, hasDigest } from "../base/digest.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
@@ -25,16 +26,23 @@ export const getsCommand = command({
   writes: false,
   async serve(stream, { algorithm, limit, options, paths }, { storage, guard, limiter }) {
     const packer = new Packer(stream, { limiter, compress: compressMode(options) });
+    // Two in turn: the file that a frame has no room for lies in one, those of the next frame in the other.
+    using first = new Arena();
+    using second = new Arena();
+    let room = first;
     const most = Math.min(limit, SMALL_FILE);
     for (const run of await allowed(paths, (path) => guard.read(path))) {
       if (run.error !== null) {
         await packer.add(failedFile(run.error));
         continue;
       }
-      for await (const found of storage.readSmall(run.safe, most)) {
+      for await (const found of storage.readSmall(run.safe, most, { take: (bytes) => room.take(bytes) })) {
         if (stream.signal.aborted) throw stream.signal.reason;
         const full = packer.add(found instanceof FshError ? failedFile(found) : packedFile(found, algorithm));
-        if (full) await full;
+        if (!full) continue;
+        await full;
+        room = room === first ? second : first;
+        room.reset();
       }
     }
     await packer.flush();

@@ -1,7 +1,7 @@
 import { forEachBounded } from "../base/concurrency.ts";
 import { type FshError, toFshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import type { NewFile, SmallFile, Storage } from "./storage.ts";
+import type { NewFile, Room, SmallFile, Storage } from "./storage.ts";
 
 /** Files written at once where each takes its own way to the disk. */
 const AT_ONCE = 16;
@@ -10,14 +10,15 @@ const AT_ONCE = 16;
 export async function readWhole(
   storage: Pick<Storage, "openRead">,
   path: SafePath,
-  limit: number,
+  options: { limit: number; room: Room },
 ): Promise<SmallFile | FshError> {
+  const { limit, room } = options;
   try {
     const reader = await storage.openRead(path);
     try {
       const { info } = reader;
       if (info.size > limit) return { info, content: null };
-      const content = new Uint8Array(info.size);
+      const content = room.take(info.size);
       let at = 0;
       for (let read; at < content.length && (read = await reader.read(content.subarray(at))) !== null;) at += read;
       return { info: { ...info, size: at }, content: content.subarray(0, at) };

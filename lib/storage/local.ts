@@ -26,6 +26,7 @@ import type {
   NewFile,
   Page,
   ReadOptions,
+  Room,
   SmallFile,
   Storage,
   Stored,
@@ -208,8 +209,8 @@ export class LocalStorage implements Storage {
     }
   }
 
-  readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
-    return this.#small.read(paths, limit);
+  readSmall(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
+    return this.#small.read(paths, limit, room);
   }
 
   writeSmall(files: readonly NewFile[], options: { noReplace?: boolean } = {}): Promise<(FshError | null)[]> {

@@ -8,6 +8,7 @@ import type {
   NewFile,
   Page,
   ReadOptions,
+  Room,
   SmallFile,
   Storage,
   Stored,
@@ -130,8 +131,8 @@ export class MemoryStorage implements Storage {
     });
   }
 
-  async *readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
-    for (const path of paths) yield await readWhole(this, path, limit);
+  async *readSmall(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
+    for (const path of paths) yield await readWhole(this, path, { limit, room });
   }
 
   writeSmall(files: readonly NewFile[], options: { noReplace?: boolean } = {}): Promise<(FshError | null)[]> {

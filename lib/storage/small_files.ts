@@ -6,7 +6,7 @@ import { osCode, osError } from "./os_error.ts";
 import { openPart, partName } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
 import type { SharedFlush } from "./shared_flush.ts";
-import type { NewFile, SmallFile, Storage } from "./storage.ts";
+import type { NewFile, Room, SmallFile, Storage } from "./storage.ts";
 
 /** Groups that have files open at once; the others wait. A group is what one call of `write` brings. */
 const GROUPS_AT_ONCE = 4;
@@ -56,13 +56,12 @@ export class LocalSmallFiles {
     this.#options = options;
   }
 
-  async *read(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError> {
+  async *read(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
     const { storage, patience } = this.#options;
     using folders = new HeldFolders(this.#options.jail);
-    const room = new Arena();
     for (const path of paths) {
       const short = patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
-      yield short ?? await readWhole(storage, path, limit);
+      yield short ?? await readWhole(storage, path, { limit, room });
     }
   }
 
@@ -70,7 +69,7 @@ export class LocalSmallFiles {
   async #readShort(
     folders: HeldFolders,
     path: SafePath,
-    options: { limit: number; room: Arena },
+    options: { limit: number; room: Room },
   ): Promise<SmallFile | FshError | null> {
     const { jail, patience } = this.#options;
     const name = baseName(path);
@@ -243,25 +242,6 @@ export class LocalSmallFiles {
     }
     part.file.close();
     this.#options.parts.delete(part.name);
-  }
-}
-
-/** Bytes of memory that many small files share. */
-const ARENA = 128 * 1024;
-
-/** Memory in pieces, without an allocation for each. */
-class Arena {
-  #bytes = new Uint8Array(0);
-  #used = 0;
-
-  take(bytes: number): Uint8Array<ArrayBuffer> {
-    if (bytes > ARENA / 2) return new Uint8Array(bytes);
-    if (this.#used + bytes > this.#bytes.length) {
-      this.#bytes = new Uint8Array(ARENA);
-      this.#used = 0;
-    }
-    this.#used += bytes;
-    return this.#bytes.subarray(this.#used - bytes, this.#used);
   }
 }
 

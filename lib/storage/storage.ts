@@ -117,6 +117,11 @@ export interface SmallFile {
   readonly content: Uint8Array | null;
 }
 
+/** Gives memory; an Arena does. */
+export interface Room {
+  take(bytes: number): Uint8Array<ArrayBuffer>;
+}
+
 /** A small file to be written. */
 export interface NewFile extends FileAttributes {
   readonly path: SafePath;
@@ -139,9 +144,10 @@ export interface Storage {
   openWrite(path: SafePath, options?: WriteOptions): Promise<FileWriter>;
   /**
    * Reads whole small files, one after the other in the order of `paths`, cheaper than by `openRead`. What can't be read
-   * is answered by its error. A file of more than `limit` bytes comes without content.
+   * is answered by its error. A file of more than `limit` bytes comes without content. Their contents are in memory that
+   * `room` gives.
    */
-  readSmall(paths: Iterable<SafePath>, limit: number): AsyncIterable<SmallFile | FshError>;
+  readSmall(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError>;
   /**
    * Writes whole small files together, cheaper than by `openWrite`. Each is all there and durable under its name, or as
    * it was; answers, for each, null or why not.

@@ -8,7 +8,9 @@ import { bytesOf, loadText, namesIn, pattern, store } from "../support/stored_fi
 
 async function readAll(storage: Storage, paths: readonly string[], limit = 65536): Promise<(SmallFile | FshError)[]> {
   const found: (SmallFile | FshError)[] = [];
-  for await (const one of storage.readSmall(paths.map(safePath), limit)) found.push(one);
+  for await (const one of storage.readSmall(paths.map(safePath), limit, { take: (bytes) => new Uint8Array(bytes) })) {
+    found.push(one);
+  }
   return found;
 }
 
