@@ -8,24 +8,26 @@ const blocks = new BufferPool(BLOCK, 16);
 /** Memory for many small things that are all done with at the same time. */
 export class Arena implements Disposable {
   readonly #blocks: Uint8Array<ArrayBuffer>[] = [];
-  #used = BLOCK;
+  #block: Uint8Array<ArrayBuffer> = new Uint8Array(0);
+  #used = 0;
 
   /** Memory with arbitrary content, good until the arena is reset. */
   take(bytes: number): Uint8Array<ArrayBuffer> {
     if (bytes > BLOCK / 2) return new Uint8Array(bytes);
-    if (this.#used + bytes > BLOCK) {
-      this.#blocks.push(blocks.take());
+    if (this.#used + bytes > this.#block.length) {
+      this.#block = blocks.take();
+      this.#blocks.push(this.#block);
       this.#used = 0;
     }
-    const block = this.#blocks.at(-1) as Uint8Array<ArrayBuffer>;
     this.#used += bytes;
-    return block.subarray(this.#used - bytes, this.#used);
+    return this.#block.subarray(this.#used - bytes, this.#used);
   }
 
   /** Everything that was taken is given up. */
   reset(): void {
     for (const block of this.#blocks.splice(0)) blocks.give(block);
-    this.#used = BLOCK;
+    this.#block = new Uint8Array(0);
+    this.#used = 0;
   }
 
   [Symbol.dispose](): void {

@@ -62,5 +62,7 @@ export function osError(thrown: unknown, subject: string): FshError {
   if (thrown instanceof Deno.errors.NotFound) return new FshError("NOT_FOUND", { subject, cause: thrown });
   if (thrown instanceof Deno.errors.AlreadyExists) return new FshError("EXISTS", { subject, cause: thrown });
   if (thrown instanceof Deno.errors.PermissionDenied) return new FshError("NOT_PERMITTED", { subject, cause: thrown });
-  return new FshError("STORAGE_FAILED", { subject, detail: code ?? undefined, cause: thrown });
+  // The runtime's text may hold a path of this machine; the number behind it does not.
+  const number = thrown instanceof Error ? /os error \d+/.exec(thrown.message)?.[0] ?? thrown.name : undefined;
+  return new FshError("STORAGE_FAILED", { subject, detail: code ?? number, cause: thrown });
 }

@@ -145,6 +145,13 @@ Deno.test("a GETS that is given up stops reading", async () => {
   assertEquals(await getAll(client, ["/a"]), { "/a": "one" });
 });
 
+Deno.test("a folder of nothing but empty files goes, too", async () => {
+  await using running = await RunningServer.start();
+  const client = await running.client();
+  await store(running.storage, "/e", "");
+  assertEquals(await getAll(client, ["/e"]), { "/e": "" });
+});
+
 Deno.test("small files come from a disk over the wire as they are", async () => {
   const folder = await Deno.makeTempDir({ prefix: "fsh-test-" });
   const storage = await LocalStorage.open(folder);
