@@ -11,8 +11,11 @@ export type CompressMode = typeof COMPRESS_MODES[number];
 
 /** Fast: some hundred megabytes a second (zstd's manual: levels up to 22 are slower and only a little smaller). */
 const LEVEL = 1;
-/** A link that takes more than this, in bytes per millisecond, is faster than compressing for it. */
-const WORTHWHILE = 100_000;
+/**
+ * A link that takes more than this, in bytes per millisecond, is not worth it: what looks like a slow link may be a busy
+ * reader, and compressing would only make it busier.
+ */
+const WORTHWHILE = 20_000;
 /** What a frame still counts for once the next one was sent. */
 const FADE = 0.9;
 /** A frame must shrink to this share, or it goes as it is. */
