@@ -1,71 +1,49 @@
 import { assertEquals } from "@std/assert";
 import { safePath } from "../../lib/base/virtual_path.ts";
-import type { LocalStorage } from "../../lib/storage/local.ts";
-import type { Storage } from "../../lib/storage/storage.ts";
 import { assertFails } from "../support/named_errors.ts";
-import { LOCAL_KINDS, STORAGE_KINDS } from "../support/storages.ts";
+import { localTest, storageTest } from "../support/storages.ts";
 import { namesIn, store } from "../support/stored_files.ts";
 
-for (const kind of STORAGE_KINDS) {
-  const test = (behaviour: string, run: (storage: Storage) => Promise<void>) =>
-    Deno.test(`${kind.name}: ${behaviour}`, async () => {
-      await using opened = await kind.open();
-      await run(opened.storage);
-    });
+storageTest("touch sets time and mode of files and folders, each by itself", async (storage) => {
+  await store(storage, "/a", "text");
+  await storage.mkdir(safePath("/d"));
+  for (const path of ["/a", "/d"].map(safePath)) {
+    await storage.touch(path, { modified: 1_500_000_000_000 });
+    await storage.touch(path, { mode: 0o700 });
+    await storage.touch(path, {});
+    const { modified, mode } = await storage.stat(path);
+    assertEquals([modified, mode], [1_500_000_000_000, 0o700]);
+  }
+  await assertFails(() => storage.touch(safePath("/no"), { modified: 0 }), "NOT_FOUND");
+});
 
-  test("touch sets time and mode of files and folders, each by itself", async (storage) => {
-    await store(storage, "/a", "text");
-    await storage.mkdir(safePath("/d"));
-    for (const path of ["/a", "/d"].map(safePath)) {
-      await storage.touch(path, { modified: 1_500_000_000_000 });
-      await storage.touch(path, { mode: 0o700 });
-      await storage.touch(path, {});
-      const { modified, mode } = await storage.stat(path);
-      assertEquals([modified, mode], [1_500_000_000_000, 0o700]);
-    }
-    await assertFails(() => storage.touch(safePath("/no"), { modified: 0 }), "NOT_FOUND");
-  });
+storageTest("what is no link can't be read as one", async (storage) => {
+  await store(storage, "/a", "text");
+  await storage.mkdir(safePath("/d"));
+  for (const path of ["/a", "/d"]) {
+    assertEquals((await assertFails(() => storage.readLink(safePath(path)), "NOT_LINK")).subject, path);
+  }
+  await assertFails(() => storage.readLink(safePath("/no")), "NOT_FOUND");
+});
 
-  test("what is no link can't be read as one", async (storage) => {
-    await store(storage, "/a", "text");
-    await storage.mkdir(safePath("/d"));
-    for (const path of ["/a", "/d"]) {
-      assertEquals((await assertFails(() => storage.readLink(safePath(path)), "NOT_LINK")).subject, path);
-    }
-    await assertFails(() => storage.readLink(safePath("/no")), "NOT_FOUND");
-  });
-}
+localTest("a symbolic link is made, read and replaced, and replaces nothing else", async (storage, folder) => {
+  await storage.symlink(safePath("/l"), "some/where");
+  assertEquals(await storage.readLink(safePath("/l")), "some/where");
+  await storage.symlink(safePath("/l"), "elsewhere");
+  assertEquals(await Deno.readLink(`${folder}/l`), "elsewhere");
+  await store(storage, "/a", "text");
+  await storage.mkdir(safePath("/d"));
+  for (const path of ["/a", "/d", "/"]) await assertFails(() => storage.symlink(safePath(path), "x"), "EXISTS");
+  await assertFails(() => storage.symlink(safePath("/no/l"), "x"), "NOT_FOUND");
+  assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "d", "l"]);
+  assertEquals(await namesIn(storage), ["a", "d", "l"]);
+});
 
-for (const kind of LOCAL_KINDS) {
-  const test = (behaviour: string, fn: (storage: LocalStorage, folder: string) => Promise<void>) =>
-    Deno.test({
-      name: `${kind.name}: ${behaviour}`,
-      ignore: Deno.build.os === "windows",
-      fn: async () => {
-        await using opened = await kind.open();
-        await fn(opened.storage, opened.folder);
-      },
-    });
-
-  test("a symbolic link is made, read and replaced, and replaces nothing else", async (storage, folder) => {
-    await storage.symlink(safePath("/l"), "some/where");
-    assertEquals(await storage.readLink(safePath("/l")), "some/where");
-    await storage.symlink(safePath("/l"), "elsewhere");
-    assertEquals(await Deno.readLink(`${folder}/l`), "elsewhere");
-    await store(storage, "/a", "text");
-    await storage.mkdir(safePath("/d"));
-    for (const path of ["/a", "/d", "/"]) await assertFails(() => storage.symlink(safePath(path), "x"), "EXISTS");
-    await assertFails(() => storage.symlink(safePath("/no/l"), "x"), "NOT_FOUND");
-    assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "d", "l"]);
-    assertEquals(await namesIn(storage), ["a", "d", "l"]);
-  });
-
-  test("touch follows links that stay inside, and no others", async (storage, folder) => {
-    await Deno.writeTextFile(`${folder}/../outside`, "");
-    await Deno.utime(`${folder}/../outside`, 1000, 1000);
-    await Deno.symlink("../outside", `${folder}/bad`);
-    await assertFails(() => storage.touch(safePath("/bad"), { modified: 0, mode: 0 }), "NOT_PERMITTED");
-    const { mtime, mode } = await Deno.stat(`${folder}/../outside`);
-    assertEquals([mtime?.getTime(), (mode ?? 0) & 0o777], [1_000_000, 0o644]);
-  });
-}
+localTest("touch follows links that stay inside, and no others", async (storage, folder) => {
+  await Deno.writeTextFile(`${folder}/../outside`, "");
+  await Deno.utime(`${folder}/../outside`, 1000, 1000);
+  await Deno.symlink("../outside", `${folder}/bad`);
+  await assertFails(() => storage.touch(safePath("/bad"), { modified: 0, mode: 0 }), "NOT_PERMITTED");
+  const { mtime, mode } = await Deno.stat(`${folder}/../outside`);
+  assertEquals([mtime?.getTime(), (mode ?? 0) & 0o777], [1_000_000, 0o644]);
+});

@@ -38,6 +38,30 @@ export const LOCAL_KINDS = [
   { name: "local (checked paths)", open: () => localStorage({ portable: true }) },
 ] as const;
 
+/** A test for every kind of local storage: what it does with a real folder. Not on Windows. */
+export function localTest(behaviour: string, fn: (storage: LocalStorage, folder: string) => Promise<void>): void {
+  for (const kind of LOCAL_KINDS) {
+    Deno.test({
+      name: `${kind.name}: ${behaviour}`,
+      ignore: Deno.build.os === "windows",
+      fn: async () => {
+        await using opened = await kind.open();
+        await fn(opened.storage, opened.folder);
+      },
+    });
+  }
+}
+
+/** A test for every kind of storage. */
+export function storageTest(behaviour: string, fn: (storage: Storage) => Promise<void>): void {
+  for (const kind of STORAGE_KINDS) {
+    Deno.test(`${kind.name}: ${behaviour}`, async () => {
+      await using opened = await kind.open();
+      await fn(opened.storage);
+    });
+  }
+}
+
 export const STORAGE_KINDS: readonly StorageKind[] = [
   ...LOCAL_KINDS,
   {
