@@ -1,6 +1,8 @@
 /** A window grows no further than this, in bytes. */
 const MAX_WINDOW = 64 * 1024 * 1024;
 
+/** Half a window can't come in less, in milliseconds, whatever a coarse clock says. */
+const SHORTEST = 0.5;
 /** So many grants in a row must find it too wide. */
 const SHRINK_AFTER = 8;
 
@@ -18,17 +20,18 @@ export class ReceiveWindow {
   #allowance: number;
   #size: number;
   #consumed = 0;
-  #granted: number;
+  /** When the last grant was made, or the first bytes came: the way there says nothing of the rate. */
+  #granted: number | null = null;
   #tooWide = 0;
 
   constructor(options: ReceiveWindowOptions) {
     this.#options = options;
     this.#allowance = this.#size = options.size;
-    this.#granted = options.now();
   }
 
   /** Counts what has come; false where it is more than was granted. */
   spend(bytes: number): boolean {
+    this.#granted ??= this.#options.now();
     this.#allowance -= bytes;
     return this.#allowance >= 0;
   }
@@ -54,7 +57,7 @@ export class ReceiveWindow {
    */
   #widen(): number {
     const now = this.#options.now();
-    const elapsed = Math.max(now - this.#granted, 0.01);
+    const elapsed = Math.max(now - (this.#granted ?? now), SHORTEST);
     this.#granted = now;
     const wanted = Math.max(this.#options.size, 4 * (this.#consumed / elapsed) * (this.#options.roundTrip() ?? 0));
     this.#tooWide = wanted < this.#size / 2 ? this.#tooWide + 1 : 0;

@@ -63,7 +63,7 @@ Deno.test({
 });
 
 Deno.test("a round trip of 40 ms costs a get little of what a bare stream carries over the same link", async () => {
-  const size = 192 * 1024 * 1024;
+  const size = 512 * 1024 * 1024;
   await using server = await ServerProcess.start({ args: ["--durability", "none"] });
   await Deno.writeFile(`${server.folder}/file`, new Uint8Array());
   await Deno.truncate(`${server.folder}/file`, size);
