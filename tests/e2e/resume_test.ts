@@ -157,6 +157,9 @@ Deno.test("a reconnecting owner takes over its own half-open put at once", async
   await Promise.all([client.status, toText(client.stdout), toText(client.stderr)]);
 });
 
+/** What may be under way and is lost with a connection, in bytes. */
+const WINDOW = 4 * 1024 * 1024;
+
 Deno.test(`${KILLS} kills at random moments, of client, server and connection: every transfer ends whole`, async () => {
   const local = await scratch();
   const folder = await Deno.makeTempDir({ prefix: "fsh-e2e-" });
@@ -185,9 +188,15 @@ Deno.test(`${KILLS} kills at random moments, of client, server and connection: e
     else proxy.cut();
     await Promise.all([client.status, toText(client.stdout), toText(client.stderr)]);
     if (what === "server") server = await ServerProcess.start({ folder, args: ["--durability", "none"] });
-    const { code, err } = await fsh(jobs(server.url)[Math.floor(round / 3) % 4] ?? []);
+    const job = Math.floor(round / 3) % 4;
+    const again = new Proxy(server.port);
+    const { code, err } = await fsh(jobs(again.url)[job] ?? []);
     assertEquals(code, 0, `${what} killed in ${args.join(" ")}: ${err}`);
+    const moved = [proxy, again].reduce((sum, { passed }) => sum + passed.client + passed.server, 0);
+    const whole = job < 2 ? SIZE : 200 * 30_000;
+    assertLessOrEqual(moved, 1.1 * whole + WINDOW, `${what} killed in ${args.join(" ")}`);
     await proxy[Symbol.asyncDispose]();
+    await again[Symbol.asyncDispose]();
     await server.stop();
     const pairs = [["there", "copy"], ["new", "here"]] as const;
     for (const [theirs, ours] of pairs) {
