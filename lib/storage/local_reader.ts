@@ -2,11 +2,12 @@ import { FshError } from "../base/errors.ts";
 import type { Descriptors, FileIdentity } from "../native/native.ts";
 import { blockAt, type KnownSums } from "./known_sums.ts";
 import { osError } from "./os_error.ts";
+import { Patience } from "./patience.ts";
 import { type FileReader, MAX_REGION, type ReadOptions, type Region, type Stored } from "./storage.ts";
 
 /**
- * Milliseconds that one read may hold up the event loop before the reader goes over to reading in the background. Out of
- * the page cache a megabyte takes a tenth of one; handing it to another thread and back takes longer.
+ * A read that takes longer, in milliseconds, should be in the background. Out of the page cache a megabyte takes a tenth of
+ * one; handing it to another thread and back takes longer.
  */
 const SLOW_READ = 5;
 
@@ -42,7 +43,7 @@ export class LocalReader implements FileReader {
   /** The file stands elsewhere than at `#at`, as regions move only that. */
   #astray = false;
   #lastRead = 0;
-  #slow = false;
+  readonly #patience = new Patience(SLOW_READ);
 
   private constructor(
     file: Deno.FsFile,
@@ -74,19 +75,12 @@ export class LocalReader implements FileReader {
       if (this.#astray) this.#file.seekSync(this.#at, Deno.SeekMode.Start);
       this.#astray = false;
       const room = buffer.length > this.#left ? buffer.subarray(0, this.#left) : buffer;
-      const read = this.#slow ? await this.#file.read(room) : this.#readNow(room);
+      const read = await this.#patience.call(() => this.#file.readSync(room), () => this.#file.read(room));
       this.#advance(read ?? 0);
       return read;
     } catch (error) {
       throw osError(error, this.#path);
     }
-  }
-
-  #readNow(room: Uint8Array): number | null {
-    const begun = performance.now();
-    const read = this.#file.readSync(room);
-    if (performance.now() - begun > SLOW_READ) this.#slow = true;
-    return read;
   }
 
   #advance(bytes: number): void {

@@ -1,16 +1,13 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
-import type { Patience } from "./patience.ts";
+import { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
 
 export type Durability = "none" | "file";
 
-/**
- * Milliseconds that one write may hold up the event loop before the writer goes over to writing in the background.
- * Into the page cache a megabyte takes less than one.
- */
+/** A write that takes longer, in milliseconds, should be in the background. Into the page cache a megabyte takes less than one. */
 const SLOW_WRITE = 20;
 
 export interface LocalWriterOptions {
@@ -37,7 +34,7 @@ export class LocalWriter implements FileWriter {
   readonly #options: LocalWriterOptions;
   readonly #file: Deno.FsFile;
   offset: number;
-  #slow = false;
+  readonly #patience = new Patience(SLOW_WRITE);
   #busy: Promise<void> | null = null;
   #open = true;
   #gone = false;
@@ -76,14 +73,14 @@ export class LocalWriter implements FileWriter {
   }
 
   write(chunk: Uint8Array): Promise<void> | void {
-    if (this.#slow) return this.#writeBehind(chunk);
-    const begun = performance.now();
+    if (this.#patience.isExhausted) return this.#writeBehind(chunk);
     try {
-      for (let at = 0; at < chunk.length;) at += this.#file.writeSync(at === 0 ? chunk : chunk.subarray(at));
+      this.#patience.watch(() => {
+        for (let at = 0; at < chunk.length;) at += this.#file.writeSync(at === 0 ? chunk : chunk.subarray(at));
+      });
     } catch (error) {
       throw osError(error, this.#options.path);
     }
-    if (performance.now() - begun > SLOW_WRITE) this.#slow = true;
   }
 
   /** Copies the chunk, which is the caller's, and writes the copy in the background. */

@@ -13,8 +13,14 @@ const COOL_DOWN = 1_000;
  * slow disk or a network it is the other way round.
  */
 export class Patience {
+  readonly #slow: number;
   #slowUntil = 0;
   #slowCalls = 0;
+
+  /** `slow`: milliseconds from which on a call counts as slow. */
+  constructor(slow = SLOW_CALL) {
+    this.#slow = slow;
+  }
 
   /** Whether calls should go to the background now. */
   get isExhausted(): boolean {
@@ -32,7 +38,7 @@ export class Patience {
       return now();
     } finally {
       const ended = performance.now();
-      if (ended - begun <= SLOW_CALL) this.#slowCalls = Math.max(0, this.#slowCalls - 1 / FORGIVEN_AFTER);
+      if (ended - begun <= this.#slow) this.#slowCalls = Math.max(0, this.#slowCalls - 1 / FORGIVEN_AFTER);
       else if (++this.#slowCalls >= SLOW_CALLS) this.#slowUntil = ended + COOL_DOWN;
     }
   }
