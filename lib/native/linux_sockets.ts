@@ -4,8 +4,6 @@ import type { NativeSocket, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
-const SOL_SOCKET = 1; // asm-generic/socket.h
-const SO_RCVLOWAT = 18;
 const TCP_CONGESTION = 13;
 const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4; // netinet/tcp.h
@@ -59,7 +57,6 @@ export class LinuxSockets implements Sockets {
       sendFile: (file, offset, length) => sender.send(file, offset, length),
       release: () => sender.release(),
       setCongestionControl: (name) => setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name)),
-      setReceiveLow: (bytes) => void set(SOL_SOCKET, SO_RCVLOWAT, [bytes]),
       cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
       shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
     };

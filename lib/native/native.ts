@@ -27,8 +27,6 @@ export interface NativeSocket {
   sendFile(file: number, offset: number, length: number): Promise<number>;
   /** Chooses the congestion control (tcp(7): TCP_CONGESTION); answers whether the kernel has it and allows it. */
   setCongestionControl(name: string): boolean;
-  /** Wakes readers only once so many bytes are there (socket(7): SO_RCVLOWAT); the kernel takes less where that is too much. */
-  setReceiveLow(bytes: number): void;
   /** Holds incomplete segments back, or lets them go (tcp(7): TCP_CORK). */
   cork(on: boolean): void;
   /** Nothing more will be asked of this socket. */

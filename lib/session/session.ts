@@ -221,9 +221,7 @@ export class Session implements RequestOpener {
       this.#receiveAll();
       if (this.#failed) return await this.#discard();
       if (this.#streams.size === 0) this.#splitter.relax();
-      const space = this.#splitter.space();
-      this.#connection.expect?.(Math.min(this.#splitter.missing, space.length));
-      const read = await this.#connection.read(space);
+      const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
       this.#vitals?.received();

@@ -28,9 +28,6 @@ function isLoopback(address: string): boolean {
   return address.startsWith("127.") || address === "::1" || address.startsWith("::ffff:127.");
 }
 
-/** From this many bytes on, a reader sleeps until all are there. */
-const WORTH_WAITING = 128 * 1024;
-
 export class TcpTransport implements Transport {
   readonly scheme = "fsh";
   readonly #keepAlive: KeepAlive;
@@ -215,7 +212,6 @@ class TcpConnection implements Connection {
   readonly #socket: Deno.TcpConn;
   #native: NativeSocket | null = null;
   #writing = false;
-  #receiveLow = 1;
   #closed = false;
 
   constructor(socket: Deno.TcpConn, keepAlive: KeepAlive) {
@@ -240,13 +236,6 @@ class TcpConnection implements Connection {
     } catch (cause) {
       throw connectionError(cause, this.remote);
     }
-  }
-
-  expect(bytes: number): void {
-    const low = bytes < WORTH_WAITING ? 1 : bytes;
-    if (low === this.#receiveLow || this.#closed) return;
-    this.#receiveLow = low;
-    this.#native?.setReceiveLow(low);
   }
 
   async write(bytes: Uint8Array): Promise<number> {

@@ -10,8 +10,6 @@ export interface Connection {
   readonly remote: string;
   /** Waits for bytes and puts some into `buffer`; null once the peer has closed its side. */
   read(buffer: Uint8Array): Promise<number | null>;
-  /** Says that nothing can be done with fewer than so many bytes, so that `read` need not be woken before; until the next call. */
-  expect?(bytes: number): void;
   /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */
   write(bytes: Uint8Array): Promise<number>;
   /**

@@ -46,11 +46,6 @@ export class Splitter {
     return this.#end - this.#start;
   }
 
-  /** Bytes that are missing to the frame that has begun; 1 where nothing is known of it. */
-  get missing(): number {
-    return this.#header === null ? 1 : HEADER_BYTES + this.#header.value.length - this.pending;
-  }
-
   /** Bytes of memory held. */
   get capacity(): number {
     return this.#buffer.length;
