@@ -144,7 +144,10 @@ async function getOne(
   const what = await kindOf(destination);
   if (what === "device" && !isTree) {
     using file = await Deno.open(destination, { write: true });
-    return await downloadTo(client, remote, { sink: fileSink(file, destination), state }, options);
+    // Into a FIFO a write may wait for ever; a device takes it at once.
+    const waits = (await file.stat()).isFifo === true;
+    const sink = waits ? fileSink(file, destination) : syncSink(file, destination);
+    return await downloadTo(client, remote, { sink, state }, options);
   }
   // A folder that an interrupted get of this tree has made is the copy, not a place for another one.
   const isOurCopy = async () => isTree && options.continue === true && await kindOf(`${destination}/${name}`) === null;
@@ -224,12 +227,15 @@ function standardOutput(): Sink {
   } catch {
     // A platform without /dev/stdout.
   }
-  if (waits) return fileSink(Deno.stdout, STDOUT);
+  return waits ? fileSink(Deno.stdout, STDOUT) : syncSink(Deno.stdout, STDOUT);
+}
+
+function syncSink(file: { writeSync(bytes: Uint8Array): number }, name: string): Sink {
   return (chunk) => {
     try {
-      for (let at = 0; at < chunk.length;) at += Deno.stdout.writeSync(at === 0 ? chunk : chunk.subarray(at));
+      for (let at = 0; at < chunk.length;) at += file.writeSync(at === 0 ? chunk : chunk.subarray(at));
     } catch (error) {
-      throw outputError(error, STDOUT);
+      throw outputError(error, name);
     }
   };
 }

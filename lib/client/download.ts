@@ -1,4 +1,5 @@
 import { dirname } from "@std/path";
+import { frameBuffers } from "../base/buffer_pool.ts";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import { worthKeeping } from "../commands/put.ts";
@@ -127,11 +128,15 @@ export function fileSink(
   name: string,
 ): (chunk: Uint8Array) => Promise<void> {
   return async (chunk) => {
-    const copy = chunk.slice();
+    const buffer = chunk.length <= frameBuffers.size ? frameBuffers.take() : new Uint8Array(chunk.length);
+    buffer.set(chunk);
+    const copy = buffer.subarray(0, chunk.length);
     try {
       for (let at = 0; at < copy.length;) at += await file.write(copy.subarray(at));
     } catch (error) {
       throw outputError(error, name);
+    } finally {
+      if (buffer.length === frameBuffers.size) frameBuffers.give(buffer);
     }
   };
 }

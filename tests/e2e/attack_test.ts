@@ -15,10 +15,12 @@ Deno.test("frozen clients hold neither sockets nor files once their heartbeats a
   }
   await fsh(["ls", server.url]);
   const before = server.descriptors();
+  // Its socket, the file, and on Linux the file once more for sending it without reading.
+  const each = Deno.build.os === "linux" ? 3 : 2;
   const clients = names(`${server.folder}/tree`).map((name) =>
     spawnFsh(["get", "-q", "--retries", "0", `${server.url}tree/${name}`, "/dev/null"])
   );
-  await eventually("all the gets to begin", 5000, () => server.descriptors() >= before + 2 * clients.length);
+  await eventually("all the gets to begin", 5000, () => server.descriptors() >= before + each * clients.length);
   for (const client of clients) client.kill("SIGSTOP");
   await eventually("all to be missed", 5000, () => (server.log.match(/PEER_TIMEOUT/g)?.length ?? 0) >= clients.length);
   await eventually("all descriptors to be back", 3000, () => server.descriptors() <= before);
