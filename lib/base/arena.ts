@@ -5,8 +5,13 @@ const BLOCK = 128 * 1024;
 
 const blocks = new BufferPool(BLOCK, 16);
 
+/** Gives memory, with arbitrary content. */
+export interface Room {
+  take(bytes: number): Uint8Array<ArrayBuffer>;
+}
+
 /** Memory for many small things that are all done with at the same time. */
-export class Arena implements Disposable {
+export class Arena implements Room, Disposable {
   readonly #blocks: Uint8Array<ArrayBuffer>[] = [];
   #block: Uint8Array<ArrayBuffer> = new Uint8Array(0);
   #used = 0;

@@ -5,7 +5,8 @@ import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
-import type { FileReader, Region } from "../storage/storage.ts";
+import type { FileRegion } from "../base/file_region.ts";
+import type { FileReader } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
 import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { HEADER_BYTES } from "../wire/frames.ts";
@@ -53,7 +54,7 @@ export interface ReceiveOptions {
 }
 
 /** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
-type Piece = { readonly region: Region } | { readonly reading: Promise<number | null> };
+type Piece = { readonly region: FileRegion } | { readonly reading: Promise<number | null> };
 
 /**
  * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its

@@ -1,5 +1,6 @@
+import type { Room } from "../base/arena.ts";
 import { cString, EAGAIN, errno, type Libc, systemError } from "./libc.ts";
-import type { Descriptors, FileIdentity, NewRawFile, RawFile, RawInfo, RawName, Room } from "./native.ts";
+import type { Descriptors, FileIdentity, NewRawFile, RawFile, RawInfo, RawName } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64 where nothing else is said.
 const AT_FDCWD = -100; // fcntl.h

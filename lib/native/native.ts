@@ -1,3 +1,5 @@
+import type { Room } from "../base/arena.ts";
+
 /** Keepalive of TCP (tcp(7): TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT). */
 export interface KeepAlive {
   /** Seconds of silence before the first probe. */
@@ -58,11 +60,6 @@ export interface RawInfo {
 export interface RawFile extends RawInfo {
   /** Null where it is no regular file, or has more bytes than the limit. */
   readonly content: Uint8Array | null;
-}
-
-/** Memory for the content of many small files. */
-export interface Room {
-  take(bytes: number): Uint8Array<ArrayBuffer>;
 }
 
 export interface NewRawFile {

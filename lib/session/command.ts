@@ -5,7 +5,7 @@ import type { Storage } from "../storage/storage.ts";
 import type { FrameFields, FrameName, RequestName } from "../wire/frames.ts";
 import type { Message } from "../wire/codec.ts";
 import type { Compressor } from "../wire/compression.ts";
-import type { FileRegion } from "../transport/transport.ts";
+import type { FileRegion } from "../base/file_region.ts";
 
 /**
  * Takes the bytes of DATA frames. With a promise as its answer it is busy until that resolves and is not called before;

@@ -1,5 +1,5 @@
 import { FshError } from "../base/errors.ts";
-import type { FileRegion } from "../transport/transport.ts";
+import type { FileRegion } from "../base/file_region.ts";
 
 /** Control frames that may wait at once, in bytes; a peer that causes more without reading the answers is refused. */
 const MAX_CONTROL = 64 * 1024;

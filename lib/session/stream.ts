@@ -4,7 +4,7 @@ import { FshError, toFshError } from "../base/errors.ts";
 import { dataHeader, encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
 import type { Compressor } from "../wire/compression.ts";
 import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
-import type { FileRegion } from "../transport/transport.ts";
+import type { FileRegion } from "../base/file_region.ts";
 import { Arrivals, freeChunk } from "./arrivals.ts";
 import { type CommandStream, PRIORITIES, type Priority, type Sink } from "./command.ts";
 import { ReceiveWindow } from "./receive_window.ts";

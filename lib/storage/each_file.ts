@@ -1,7 +1,8 @@
+import type { Room } from "../base/arena.ts";
 import { forEachBounded } from "../base/concurrency.ts";
 import { type FshError, toFshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import type { NewFile, Room, SmallFile, Storage } from "./storage.ts";
+import type { NewFile, SmallFile, Storage } from "./storage.ts";
 
 /** Files written at once where each takes its own way to the disk. */
 const AT_ONCE = 16;

@@ -1,9 +1,10 @@
+import type { Room } from "../base/arena.ts";
 import { relative, resolve, SEPARATOR } from "@std/path";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath } from "../base/virtual_path.ts";
 import { native } from "../native/load.ts";
-import type { Descriptors, NewRawFile, RawFile, RawInfo, Room } from "../native/native.ts";
+import type { Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import type { KnownSums } from "./known_sums.ts";
 import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";

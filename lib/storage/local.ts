@@ -1,3 +1,4 @@
+import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
 import { FshError, isError } from "../base/errors.ts";
 import {
@@ -26,7 +27,6 @@ import type {
   NewFile,
   Page,
   ReadOptions,
-  Room,
   SmallFile,
   Storage,
   Stored,

@@ -1,9 +1,10 @@
+import type { FileRegion } from "../base/file_region.ts";
 import { FshError } from "../base/errors.ts";
 import type { Descriptors, FileIdentity } from "../native/native.ts";
 import { blockAt, type KnownSums } from "./known_sums.ts";
 import { osError } from "./os_error.ts";
 import { Patience } from "./patience.ts";
-import { type FileReader, MAX_REGION, type ReadOptions, type Region, type Stored } from "./storage.ts";
+import { type FileReader, MAX_REGION, type ReadOptions, type Stored } from "./storage.ts";
 
 /**
  * A read that takes longer, in milliseconds, should be in the background. Out of the page cache a megabyte takes a tenth of
@@ -89,7 +90,7 @@ export class LocalReader implements FileReader {
     this.#left -= bytes;
   }
 
-  region(most: number, options: { readonly unchecked: boolean }): Region | null {
+  region(most: number, options: { readonly unchecked: boolean }): FileRegion | null {
     const direct = this.#direct;
     const identity = this.#identity;
     if (!direct || !identity || this.#left <= 0 || this.#left === Infinity) return null;

@@ -1,3 +1,4 @@
+import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, isWithin, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
@@ -8,7 +9,6 @@ import type {
   NewFile,
   Page,
   ReadOptions,
-  Room,
   SmallFile,
   Storage,
   Stored,

@@ -1,3 +1,4 @@
+import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
@@ -6,7 +7,7 @@ import { osCode, osError } from "./os_error.ts";
 import { openPart, partName } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
 import type { SharedFlush } from "./shared_flush.ts";
-import type { NewFile, Room, SmallFile, Storage } from "./storage.ts";
+import type { NewFile, SmallFile, Storage } from "./storage.ts";
 
 /** Groups that have files open at once; the others wait. A group is what one call of `write` brings. */
 const GROUPS_AT_ONCE = 4;

@@ -1,3 +1,5 @@
+import type { FileRegion } from "../base/file_region.ts";
+import type { Room } from "../base/arena.ts";
 import type { FshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 
@@ -25,16 +27,6 @@ export interface Page {
 /** Most bytes that a region has. */
 export const MAX_REGION = 1024 * 1024;
 
-/** A piece of an open file for the system to send by itself. */
-export interface Region {
-  /** Of the system, good until the reader is closed. */
-  readonly descriptor: number;
-  readonly offset: number;
-  readonly length: number;
-  /** CRC-32 of these bytes; null: not known. */
-  readonly crc: number | null;
-}
-
 /** A file open for reading. */
 export interface FileReader {
   /** As it was when opened. */
@@ -45,7 +37,7 @@ export interface FileReader {
    * Where the storage can: the next bytes, `most` at the most, as a region instead of a `read`; null where they have to be
    * read. Only regions whose CRC-32 is known from an earlier time, unless `unchecked`.
    */
-  region?(most: number, options: { readonly unchecked: boolean }): Region | null;
+  region?(most: number, options: { readonly unchecked: boolean }): FileRegion | null;
   /** Tells the CRC-32 of what the last `read` gave, for a later time. */
   learn?(crc: number): void;
   /** What was sent of this file did not arrive well: whatever was learned of it is not to be trusted. */
@@ -115,11 +107,6 @@ export interface SmallFile {
   readonly info: Stored;
   /** All of it; null where it has more bytes than the limit. */
   readonly content: Uint8Array | null;
-}
-
-/** Gives memory; an Arena does. */
-export interface Room {
-  take(bytes: number): Uint8Array<ArrayBuffer>;
 }
 
 /** A small file to be written. */

@@ -1,11 +1,11 @@
 import { lookup } from "node:dns/promises";
+import type { FileRegion } from "../base/file_region.ts";
 import { FshError } from "../base/errors.ts";
 import { native } from "../native/load.ts";
 import type { KeepAlive, NativeSocket } from "../native/native.ts";
 import {
   type Connection,
   type ConnectOptions,
-  type FileRegion,
   formatAddress,
   type Listener,
   type ListenOptions,

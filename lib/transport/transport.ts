@@ -1,3 +1,5 @@
+import type { FileRegion } from "../base/file_region.ts";
+
 /**
  * A reliable byte stream between two peers. Reads and writes are partial: either may move fewer bytes than asked.
  * Failures are FshErrors: CONNECTION_RESET (abrupt end), PEER_TIMEOUT (the kernel gave up on the peer),
@@ -25,17 +27,6 @@ export interface Connection {
   close(): void;
   /** Closes abruptly: the peer sees a reset where the platform can send one. May be called again. */
   abort(): void;
-}
-
-/** A piece of an open file. */
-export interface FileRegion {
-  /** Of the system; it stays open until the piece was sent. */
-  readonly descriptor: number;
-  readonly offset: number;
-  /** Bytes. */
-  readonly length: number;
-  /** CRC-32 of these bytes; null: not known. */
-  readonly crc: number | null;
 }
 
 export interface Listener {
