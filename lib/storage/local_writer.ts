@@ -10,6 +10,12 @@ export type Durability = "none" | "file";
 /** A write that takes longer, in milliseconds, should be in the background. Into the page cache a megabyte takes less than one. */
 const SLOW_WRITE = 20;
 
+/**
+ * Bytes given to the system at once. The page cache makes room for a write in one piece where it can; megabytes took three
+ * to four times as long as as many bytes in pieces of 64 KiB (ext4 with large folios, Linux 6.18).
+ */
+const WRITE_PIECE = 64 * 1024;
+
 export interface LocalWriterOptions {
   readonly file: Deno.FsFile;
   /** Bytes of the file that are there already; it stands behind them. */
@@ -76,7 +82,7 @@ export class LocalWriter implements FileWriter {
     if (this.#patience.isExhausted) return this.#writeBehind(chunk);
     try {
       this.#patience.watch(() => {
-        for (let at = 0; at < chunk.length;) at += this.#file.writeSync(at === 0 ? chunk : chunk.subarray(at));
+        for (let at = 0; at < chunk.length;) at += this.#file.writeSync(chunk.subarray(at, at + WRITE_PIECE));
       });
     } catch (error) {
       throw osError(error, this.#options.path);
@@ -90,7 +96,7 @@ export class LocalWriter implements FileWriter {
     const copy = buffer.subarray(0, chunk.length);
     this.#busy = (async () => {
       try {
-        for (let at = 0; at < copy.length;) at += await this.#file.write(at === 0 ? copy : copy.subarray(at));
+        for (let at = 0; at < copy.length;) at += await this.#file.write(copy.subarray(at, at + WRITE_PIECE));
       } catch (error) {
         throw osError(error, this.#options.path);
       } finally {
