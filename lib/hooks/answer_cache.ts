@@ -1,0 +1,40 @@
+import type { EventFacts, EventSession } from "./event.ts";
+import type { DecideHook } from "./hooks.ts";
+import type { PluginHost, Reply } from "./host.ts";
+
+/** Answers that one session may have in the cache. */
+const MOST = 4096;
+
+interface Kept {
+  readonly reply: Reply;
+  /** As `performance.now()` has it. */
+  readonly until: number;
+}
+
+/** Answers of plugins that said how long they hold; per session, and gone with it. */
+export class AnswerCache {
+  readonly #sessions = new WeakMap<EventSession, Map<string, Kept>>();
+
+  get<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): Reply | undefined {
+    const kept = this.#sessions.get(facts.session)?.get(key(host, hook, facts));
+    return kept && kept.until > performance.now() ? kept.reply : undefined;
+  }
+
+  set<N extends DecideHook>(
+    host: PluginHost,
+    hook: N,
+    facts: EventFacts<N>,
+    keep: { reply: Reply; seconds: number },
+  ): void {
+    let answers = this.#sessions.get(facts.session);
+    if (!answers) this.#sessions.set(facts.session, answers = new Map());
+    const oldest = answers.size >= MOST ? answers.keys().next().value : undefined;
+    if (oldest !== undefined) answers.delete(oldest);
+    answers.set(key(host, hook, facts), { reply: keep.reply, until: performance.now() + keep.seconds * 1000 });
+  }
+}
+
+/** All that the answer may depend on, the session aside. */
+function key<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): string {
+  return JSON.stringify([host.manifest.name, hook, { ...facts, session: null }]);
+}

@@ -1,0 +1,55 @@
+import type { EventFacts, HookEvent } from "./event.ts";
+import type { DecideHook, HookName } from "./hooks.ts";
+import type { OptionDeclaration, Plugin, PluginPermissions } from "./plugin.ts";
+
+/** What is known of a plugin without calling it. */
+export interface Manifest {
+  readonly name: string;
+  readonly description: string;
+  readonly hooks: readonly HookName[];
+  readonly methods: readonly string[];
+  readonly permissions: PluginPermissions;
+  readonly options: Readonly<Record<string, OptionDeclaration>>;
+  /** Seconds. */
+  readonly cache: { readonly [N in DecideHook]?: number };
+  /** Milliseconds. */
+  readonly deadlines: { readonly [N in HookName]?: number };
+  readonly failOpen: readonly DecideHook[];
+}
+
+/** What a plugin answered to one event, or why it did not. */
+export type Reply = { readonly answer: unknown } | { readonly failure: string };
+
+/** Runs the hooks of one plugin: in this process or in a sandbox. */
+export interface PluginHost {
+  readonly manifest: Manifest;
+  /**
+   * Calls a hook for several events; a reply each, in their order. Never rejects: a plugin that is not there fails. The
+   * signal says that nobody waits any more.
+   */
+  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], signal: AbortSignal): Promise<readonly Reply[]>;
+  /** Ends the plugin; it is called no more. */
+  stop(): Promise<void>;
+}
+
+/** Methods of a plugin that authenticates and does not say how. */
+const DEFAULT_METHODS = ["token", "password"];
+
+export function manifestOf(plugin: Plugin, hooks: readonly HookName[]): Manifest {
+  return {
+    name: plugin.name,
+    description: plugin.description ?? "",
+    hooks,
+    methods: hooks.includes("authenticate") ? plugin.methods ?? DEFAULT_METHODS : [],
+    permissions: plugin.permissions ?? {},
+    options: plugin.options ?? {},
+    cache: plugin.cache ?? {},
+    deadlines: plugin.deadlines ?? {},
+    failOpen: plugin.failOpen ?? [],
+  };
+}
+
+/** An event out of its facts. */
+export function makeEvent<N extends HookName>(hook: N, facts: EventFacts<N>): HookEvent<N> {
+  return { hook, time: new Date().toISOString(), ...facts } as unknown as HookEvent<N>;
+}

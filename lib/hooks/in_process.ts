@@ -1,0 +1,57 @@
+import type { Log } from "../base/log.ts";
+import type { HookEvent } from "./event.ts";
+import type { HookName } from "./hooks.ts";
+import { type Manifest, manifestOf, type PluginHost, type Reply } from "./host.ts";
+import type { OptionValue, Plugin } from "./plugin.ts";
+import { hooksOf } from "./plugin_shape.ts";
+
+export interface InProcessOptions {
+  readonly options?: Readonly<Record<string, OptionValue>>;
+  readonly log: Log;
+}
+
+/** Runs a plugin's hooks in this process: those that ship with fsh, and those that the operator trusts. */
+export class InProcessHost implements PluginHost {
+  readonly manifest: Manifest;
+  readonly #plugin: Plugin;
+  readonly #log: Log;
+  readonly #options: Readonly<Record<string, OptionValue>>;
+
+  private constructor(plugin: Plugin, { log, options = {} }: InProcessOptions) {
+    this.#plugin = plugin;
+    this.#log = log.with({ plugin: plugin.name, unhooked: true });
+    this.#options = options;
+    this.manifest = manifestOf(plugin, hooksOf(plugin));
+  }
+
+  /** Starts the plugin; rejects with what its `start` throws. */
+  static async start(plugin: Plugin, options: InProcessOptions): Promise<InProcessHost> {
+    const host = new InProcessHost(plugin, options);
+    await plugin.start?.({ options: host.#options, log: host.#log });
+    return host;
+  }
+
+  async call<N extends HookName>(
+    hook: N,
+    events: readonly HookEvent<N>[],
+    signal: AbortSignal,
+  ): Promise<readonly Reply[]> {
+    const run = this.#plugin.hooks[hook];
+    const context = { options: this.#options, signal, log: this.#log };
+    return await Promise.all(events.map(async (event): Promise<Reply> => {
+      try {
+        return { answer: await run?.call(this.#plugin.hooks, event, context) };
+      } catch (error) {
+        return { failure: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+      }
+    }));
+  }
+
+  async stop(): Promise<void> {
+    try {
+      await this.#plugin.stop?.();
+    } catch (error) {
+      this.#log.error("a plugin failed while it was stopped", { reason: String(error) });
+    }
+  }
+}
