@@ -50,6 +50,8 @@ declare module "@std/path" {
   export const SEPARATOR: string;
   export function basename(path: string): string;
   export function dirname(path: string): string;
+  export function extname(path: string): string;
+  export function toFileUrl(path: string): URL;
   export function fromFileUrl(url: string | URL): string;
   export interface GlobOptions {
     readonly os?: "linux" | "windows";

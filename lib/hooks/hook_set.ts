@@ -43,7 +43,7 @@ export class HookSet {
   readonly #byHook = new Map<HookName, readonly PluginHost[]>();
   #users = 0;
   #retired = false;
-  readonly #gone = Promise.withResolvers<void>();
+  readonly #unused = Promise.withResolvers<void>();
 
   constructor(hosts: readonly PluginHost[], log: Log) {
     this.hosts = hosts;
@@ -78,18 +78,16 @@ export class HookSet {
     };
   }
 
-  /** Stops the plugins once nobody uses them; resolves when they have. */
-  retire(): Promise<void> {
+  /** Resolves once nobody uses the set any more and all that was to be told is told. */
+  async retire(): Promise<void> {
     this.#retired = true;
     this.#settle();
-    return this.#gone.promise;
+    await this.#unused.promise;
+    await this.#observers.drain();
   }
 
   #settle(): void {
-    if (!this.#retired || this.#users > 0) return;
-    this.#observers.drain()
-      .then(() => Promise.all(this.hosts.map((host) => host.stop())))
-      .then(() => this.#gone.resolve(), () => this.#gone.resolve());
+    if (this.#retired && this.#users === 0) this.#unused.resolve();
   }
 
   /** Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. */
