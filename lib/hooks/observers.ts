@@ -38,7 +38,8 @@ class Queue {
   readonly #host: PluginHost;
   readonly #log: Log;
   #events: HookEvent[] = [];
-  #pumping: Promise<void> | null = null;
+  #pumping = false;
+  #pumped: Promise<void> = Promise.resolve();
   #dropped = 0;
   #complained = -Infinity;
 
@@ -51,14 +52,15 @@ class Queue {
     if (!this.#host.manifest.hooks.includes(event.hook)) return;
     if (this.#events.length >= MOST) return this.#drop();
     this.#events.push(event);
-    this.#pumping ??= this.#pump().finally(() => this.#pumping = null);
+    if (!this.#pumping) this.#pumped = this.#pump();
   }
 
   async idle(): Promise<void> {
-    while (this.#pumping) await this.#pumping;
+    while (this.#pumping) await this.#pumped;
   }
 
   async #pump(): Promise<void> {
+    this.#pumping = true;
     // What is told together in one turn goes together.
     await Promise.resolve();
     while (this.#events.length > 0) {
@@ -71,6 +73,7 @@ class Queue {
         if ("failure" in reply) this.#log.error("a plugin failed", { hook, reason: reply.failure });
       }
     }
+    this.#pumping = false;
   }
 
   #drop(): void {

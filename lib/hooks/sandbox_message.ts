@@ -110,7 +110,8 @@ function decode(message: Uint8Array): unknown {
 export class SandboxWriter {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
   #waiting: Uint8Array[] = [];
-  #writing: Promise<void> | null = null;
+  #writing = false;
+  #written: Promise<void> = Promise.resolve();
 
   constructor(write: (bytes: Uint8Array) => Promise<number>) {
     this.#write = write;
@@ -119,22 +120,29 @@ export class SandboxWriter {
   /** Never rejects: whoever reads notices that the other side has gone. */
   send(message: ToSandbox | FromSandbox): void {
     this.#waiting.push(encodeSandboxMessage(message));
-    this.#writing ??= this.#run().catch(() => {
-      this.#waiting = [];
-    }).finally(() => this.#writing = null);
+    if (!this.#writing) this.#written = this.#run();
   }
 
   /** Resolves once all is written. */
   async flushed(): Promise<void> {
-    while (this.#writing) await this.#writing;
+    while (this.#writing) await this.#written;
   }
 
   async #run(): Promise<void> {
-    await Promise.resolve();
-    while (this.#waiting.length > 0) {
-      const all = this.#waiting.length === 1 ? this.#waiting[0] as Uint8Array : concatBytes(this.#waiting);
+    this.#writing = true;
+    try {
+      // What is sent in the same turn goes together.
+      await Promise.resolve();
+      while (this.#waiting.length > 0) {
+        const all = this.#waiting.length === 1 ? this.#waiting[0] as Uint8Array : concatBytes(this.#waiting);
+        this.#waiting = [];
+        for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
+      }
+    } catch {
       this.#waiting = [];
-      for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
+    } finally {
+      // Here and not a turn later: a message that came in between would wait for the next.
+      this.#writing = false;
     }
   }
 }
