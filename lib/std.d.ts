@@ -48,7 +48,7 @@ declare module "@std/fs" {
 
 declare module "@std/path" {
   export const SEPARATOR: string;
-  export function basename(path: string): string;
+  export function basename(path: string, suffix?: string): string;
   export function dirname(path: string): string;
   export function extname(path: string): string;
   export function toFileUrl(path: string): URL;

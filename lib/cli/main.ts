@@ -8,6 +8,7 @@ import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
 import { complain, note } from "./output.ts";
 import { pingCommand } from "./ping.ts";
+import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
@@ -28,6 +29,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   rmCommand,
   mvCommand,
   pingCommand,
+  pluginCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
