@@ -116,6 +116,19 @@ Deno.test("a broken version changes nothing, says why once, and a sound one afte
   await eventually("all other processes to go", 5_000, () => children().length === 1);
 });
 
+Deno.test("half a file is not loaded: it must have stayed the same for a while", async () => {
+  await using subject = await managed({ "rules.ts": rules("old") });
+  const end = performance.now() + 2_500;
+  while (performance.now() < end) {
+    // Sound by itself, but still being written.
+    await subject.write("rules.ts", rules(`half ${performance.now()}`));
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    assertEquals(await subject.reason(), "old");
+  }
+  await subject.write("rules.ts", rules("whole"));
+  await eventually("the whole file to be loaded", 5_000, async () => await subject.reason() === "whole");
+});
+
 Deno.test("a file that is deleted leaves its rules; when it is back, it holds", async () => {
   await using subject = await managed({ "rules.ts": rules("old") });
   await Deno.remove(join(subject.folder, "rules.ts"));
