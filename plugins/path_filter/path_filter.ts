@@ -83,7 +83,7 @@ function judge(
   }
   const target = targetOf(event);
   for (const one of target === null ? [path] : [path, target]) {
-    if (!exists(rules, { command, path: one })) return refuse("not for you");
+    if (!exists(rules, { command, path: one })) return refuse("not found");
     const rule = rules.deny.match(one);
     if (rule) return refuse(denial(rule));
   }
