@@ -7,12 +7,14 @@ import { lsCommand } from "./ls.ts";
 import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
 import { complain, note } from "./output.ts";
+import { passwdCommand } from "./passwd.ts";
 import { pingCommand } from "./ping.ts";
 import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
+import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
@@ -30,6 +32,8 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   mvCommand,
   pingCommand,
   pluginCommand,
+  passwdCommand,
+  tokenCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];

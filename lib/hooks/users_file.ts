@@ -1,0 +1,58 @@
+import { type Account, formatEntries, malformed, parseAccount, parseEntries } from "./account.ts";
+
+/** One user of a users file. */
+export interface UserEntry extends Account {
+  /** What the password is checked against: `SCRAM-SHA-256$ITERATIONS:SALT$STORED:SERVER`. None: no password fits. */
+  readonly verifier?: string;
+  /** Public keys: `ssh-ed25519 AAAA…`, without a comment. */
+  readonly keys?: readonly string[];
+}
+
+export type Users = ReadonlyMap<string, UserEntry>;
+
+const VERIFIER = /^SCRAM-SHA-256\$[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
+
+/**
+ * A users file: `{ "users": { "NAME": { "verifier": …, "home": …, "access": …, "expires": …, "keys": […] } } }`.
+ *
+ * @throws {FshError} USAGE, saying what is wrong with it
+ */
+export function parseUsersFile(text: string, subject: string): Users {
+  const users = new Map<string, UserEntry>();
+  for (const [name, entry] of parseEntries(text, { subject, field: "users" })) {
+    const { verifier, keys } = entry;
+    if (verifier !== undefined && (typeof verifier !== "string" || !VERIFIER.test(verifier))) {
+      throw malformed(subject, `"${name}": "verifier" is none; set it with: fsh passwd ${subject} ${name}`);
+    }
+    users.set(name, {
+      ...(typeof verifier === "string" ? { verifier } : {}),
+      ...parseAccount(entry, { subject, name, others: ["verifier", "keys"] }),
+      ...(keys === undefined ? {} : { keys: parseKeys(keys, { subject, name }) }),
+    });
+  }
+  return users;
+}
+
+export function formatUsersFile(users: Users): string {
+  return formatEntries("users", users);
+}
+
+function parseKeys(keys: unknown, about: { subject: string; name: string }): string[] {
+  if (!Array.isArray(keys)) throw malformed(about.subject, `"${about.name}": "keys" must be a list`);
+  return keys.map((key) => {
+    const known = typeof key === "string" ? publicKey(key) : null;
+    if (known === null) {
+      throw malformed(about.subject, `"${about.name}": a key must read "ssh-ed25519 AAAA…"`);
+    }
+    return known;
+  });
+}
+
+/** A line of a `.pub` file or an authorized-keys file as `ssh-ed25519 AAAA…`, without its comment; null if it is none. */
+export function publicKey(line: string): string | null {
+  const [type, encoded = ""] = line.trim().split(/\s+/);
+  if (type !== "ssh-ed25519") return null;
+  // RFC 8709, section 4: the name and the key of 32 bytes, each behind its length; 51 bytes make 68 characters.
+  if (!/^AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$/.test(encoded)) return null;
+  return `${type} ${encoded}`;
+}
