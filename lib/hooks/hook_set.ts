@@ -1,8 +1,9 @@
 import type { Log } from "../base/log.ts";
 import { readAdmission, readPath, readVerdict } from "./answers.ts";
 import { AnswerCache } from "./answer_cache.ts";
+import { callWithin } from "./call_within.ts";
 import type { Admission, EventFacts } from "./event.ts";
-import { type DecideHook, type HookName, hookRow, type ObserveHook } from "./hooks.ts";
+import type { DecideHook, HookName, ObserveHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
 import { Observers } from "./observers.ts";
 
@@ -173,6 +174,8 @@ export class HookSet {
         } catch (error) {
           const reason = error instanceof Error ? error.message : String(error);
           this.#log.error("a plugin failed", { plugin: host.manifest.name, hook, reason, unhooked: true });
+          // An answer that means nothing is a failure, and those are not kept.
+          if (asked[at]) this.#cache.forget(host, hook, asked[at]);
           if (!host.manifest.failOpen.includes(hook)) to.fail(index, host);
         }
       }
@@ -200,23 +203,7 @@ export class HookSet {
     });
   }
 
-  async #call<N extends DecideHook>(
-    host: PluginHost,
-    hook: N,
-    facts: readonly EventFacts<N>[],
-  ): Promise<readonly Reply[]> {
-    const limit = host.manifest.deadlines[hook] ?? hookRow(hook).deadline;
-    const controller = new AbortController();
-    const late = Promise.withResolvers<readonly Reply[]>();
-    const timer = setTimeout(() => {
-      controller.abort();
-      late.resolve(facts.map(() => ({ failure: `no answer within ${limit} ms` })));
-    }, limit);
-    try {
-      const events = facts.map((one) => makeEvent(hook, one));
-      return await Promise.race([host.call(hook, events, controller.signal), late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #call<N extends DecideHook>(host: PluginHost, hook: N, facts: readonly EventFacts<N>[]): Promise<readonly Reply[]> {
+    return callWithin(host, hook, facts.map((one) => makeEvent(hook, one)));
   }
 }

@@ -1,6 +1,7 @@
 import type { Log } from "../base/log.ts";
+import { callWithin } from "./call_within.ts";
 import type { HookEvent } from "./event.ts";
-import { type HookName, hookRow } from "./hooks.ts";
+import type { HookName } from "./hooks.ts";
 import type { PluginHost } from "./host.ts";
 
 /** Events that may wait for one plugin. */
@@ -67,8 +68,7 @@ class Queue {
       const hook = this.#events[0]?.hook as HookName;
       const end = this.#events.findIndex((event) => event.hook !== hook);
       const batch = this.#events.splice(0, Math.min(BATCH, end === -1 ? this.#events.length : end));
-      const limit = this.#host.manifest.deadlines[hook] ?? hookRow(hook).deadline;
-      const replies = await this.#host.call(hook, batch, AbortSignal.timeout(limit));
+      const replies = await callWithin(this.#host, hook, batch);
       for (const reply of replies) {
         if ("failure" in reply) this.#log.error("a plugin failed", { hook, reason: reply.failure });
       }

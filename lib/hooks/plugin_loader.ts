@@ -22,6 +22,8 @@ export interface PluginSettings {
   readonly launch: Launch;
   readonly log: Log;
   readonly print: (text: string, plugin: string) => void;
+  /** The most that a plugin may be granted; without it, all that `allow` says. */
+  readonly most?: PluginPermissions;
 }
 
 /** A plugin that runs. */
@@ -41,8 +43,9 @@ export async function loadPlugin(reference: string, settings: PluginSettings): P
     const names = Object.keys(settings.shipped).join(", ");
     throw new FshError("PLUGIN_FAILED", { subject: reference, detail: `no such file; fsh brings ${names}` });
   }
-  const source = await readPluginSource(reference);
-  if (isTrusted(reference, settings)) {
+  const trusted = isTrusted(reference, settings);
+  const source = await readPluginSource(reference, { trusted });
+  if (trusted) {
     const host = await startHere(asPlugin(await importHere(source)), settings);
     return { host, files: source.files, confined: false };
   }
@@ -51,7 +54,7 @@ export async function loadPlugin(reference: string, settings: PluginSettings): P
     log: settings.log,
     print: settings.print,
     options: (manifest) => pluginOptions(manifest, settings.options),
-    grant: (manifest) => grantedPermissions(manifest, settings.allow),
+    grant: (manifest) => granted(manifest, settings),
   });
   return { host, files: source.files, confined: true };
 }
@@ -65,8 +68,20 @@ export function grantedPermissions(
   return Object.fromEntries(Object.entries(permissions).filter(([kind]) => allow.includes(`${name}.${kind}`)));
 }
 
+/** A file that has changed may not help itself to more: it may have been changed by the plugin. */
+function granted(manifest: Manifest, { allow, most }: PluginSettings): PluginPermissions {
+  const permissions = grantedPermissions(manifest, allow);
+  for (const [kind, list] of Object.entries(most ? permissions : {}) as [keyof PluginPermissions, string[]][]) {
+    const more = list.filter((one) => !most?.[kind]?.includes(one));
+    if (more.length === 0) continue;
+    const detail = `it asks for more than before (${kind}: ${more.join(", ")}): start the server anew for that`;
+    throw new FshError("PLUGIN_FAILED", { subject: manifest.name, detail });
+  }
+  return permissions;
+}
+
 function isTrusted(reference: string, { trust }: PluginSettings): boolean {
-  return trust.includes(reference) || trust.includes(basename(reference).slice(0, -extname(reference).length));
+  return trust.includes(reference) || trust.includes(basename(reference, extname(reference)));
 }
 
 async function startHere(plugin: Plugin, { options, log }: PluginSettings): Promise<InProcessHost> {

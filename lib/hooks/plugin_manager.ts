@@ -1,5 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { grantedPermissions, type LoadedPlugin, loadPlugin, type PluginSettings } from "./plugin_loader.ts";
+import type { PluginPermissions } from "./plugin.ts";
 import { HookRunner } from "./runner.ts";
 
 /** Milliseconds between two looks whether a plugin's files have changed. */
@@ -8,6 +9,8 @@ const LOOK_EVERY = 500;
 interface Entry {
   readonly reference: string;
   loaded: LoadedPlugin;
+  /** What it was granted when the server started, which the operator was shown. */
+  readonly granted: PluginPermissions;
   /** Its files as they were when they were last read, whatever came of it. */
   stamp: string;
 }
@@ -34,7 +37,8 @@ export class PluginManager {
     try {
       for (const reference of settings.plugins) {
         const loaded = await loadPlugin(reference, settings);
-        entries.push({ reference, loaded, stamp: await stampOf(loaded.files) });
+        const granted = grantedPermissions(loaded.host.manifest, settings.allow);
+        entries.push({ reference, loaded, granted, stamp: await stampOf(loaded.files) });
         checkNames(entries);
         announce("plugin loaded", loaded, settings);
       }
@@ -74,7 +78,7 @@ export class PluginManager {
       if (!all && stamp === entry.stamp) continue;
       entry.stamp = stamp;
       try {
-        const loaded = await loadPlugin(entry.reference, this.#settings);
+        const loaded = await loadPlugin(entry.reference, { ...this.#settings, most: entry.granted });
         const { name } = entry.loaded.host.manifest;
         if (loaded.host.manifest.name !== name) {
           await loaded.host.stop();

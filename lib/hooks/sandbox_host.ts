@@ -41,6 +41,8 @@ export class SandboxHost implements PluginHost {
   readonly #granted: PluginPermissions;
   readonly #log: Log;
   #connection: SandboxConnection | null = null;
+  /** The one that is being started. */
+  #opening: SandboxConnection | null = null;
   #stopped = false;
   #pause = RESTART_PAUSE.first;
   #restarting: number | null = null;
@@ -69,6 +71,7 @@ export class SandboxHost implements PluginHost {
       return await within(connection.load(source), source.file);
     } finally {
       connection.kill();
+      await connection.ended;
     }
   }
 
@@ -99,6 +102,8 @@ export class SandboxHost implements PluginHost {
     if (this.#watch !== null) clearInterval(this.#watch);
     const connection = this.#connection;
     this.#connection = null;
+    this.#opening?.kill();
+    await this.#opening?.ended;
     await connection?.stop();
   }
 
@@ -106,12 +111,16 @@ export class SandboxHost implements PluginHost {
     const { log, print, launch: how } = this.#options;
     const { name } = this.manifest;
     const connection = launch(this.#source, { launch: how, log, print, permissions: this.#granted, name });
+    this.#opening = connection;
     try {
       await within(connection.load(this.#source), name);
       await within(connection.start(this.#options.options(this.manifest)), name);
     } catch (error) {
       connection.kill();
+      await connection.ended;
       throw error;
+    } finally {
+      this.#opening = null;
     }
     this.#connection = connection;
     const begun = performance.now();
@@ -143,7 +152,12 @@ export class SandboxHost implements PluginHost {
   /** It let a deadline pass: that may be its right, but then it answers a ping. */
   #late(connection: SandboxConnection): void {
     if (this.#stopped) return;
-    const timer = setTimeout(() => connection.kill("it did not answer any more"), PING_LIMIT);
+    let timer: number;
+    const begun = performance.now();
+    const give = (up: () => void) => timer = setTimeout(up, PING_LIMIT);
+    const kill = () => connection.kill("it did not answer any more");
+    // A server that was itself held up has not heard yet what was said meanwhile.
+    give(() => performance.now() - begun > 1.5 * PING_LIMIT ? give(kill) : kill());
     connection.ping().finally(() => clearTimeout(timer));
   }
 }
@@ -153,7 +167,12 @@ function launch(
   options: Pick<SandboxOptions, "launch" | "log" | "print"> & { permissions: PluginPermissions; name: string },
 ): SandboxConnection {
   const { command, args } = options.launch(options.permissions);
-  return new SandboxConnection({ ...options, command, args, file: source.file });
+  try {
+    return new SandboxConnection({ ...options, command, args, file: source.file });
+  } catch (error) {
+    const detail = `its process can't be started (${error instanceof Error ? error.message : error})`;
+    throw new FshError("PLUGIN_FAILED", { subject: options.name, detail, cause: error });
+  }
 }
 
 async function within<T>(work: Promise<T>, subject: string): Promise<T> {

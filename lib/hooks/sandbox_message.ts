@@ -31,6 +31,8 @@ export type FromSandbox =
 
 /** Most bytes of a message's text, and of the bytes behind it. */
 const MOST = 64 * 1024 * 1024;
+/** The same for what a sandbox says, which has no bytes: the server's memory is not the plugin's. */
+export const MOST_SAID = 8 * 1024 * 1024;
 const HEAD = 8;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
@@ -57,21 +59,26 @@ export function encodeSandboxMessage(message: ToSandbox | FromSandbox): Uint8Arr
   return concatBytes([head, text, ...chunks]);
 }
 
-/** Messages out of a byte stream, until it ends. @throws {TypeError} where the bytes are no messages */
-export async function* sandboxMessages<M extends ToSandbox | FromSandbox>(
+/**
+ * Messages out of a byte stream, until it ends; `most`: bytes of one message.
+ *
+ * @throws {TypeError} where the bytes are no messages
+ */
+export async function* sandboxMessages<M>(
   source: { read(buffer: Uint8Array): Promise<number | null> },
+  most: number = MOST,
 ): AsyncGenerator<M> {
   let buffer = new Uint8Array(READ);
   let start = 0;
   let end = 0;
   for (;;) {
     for (;;) {
-      const whole = messageLength(buffer.subarray(start, end));
+      const whole = messageLength(buffer.subarray(start, end), most);
       if (whole === null || end - start < whole) break;
       yield decode(buffer.subarray(start, start + whole)) as M;
       start += whole;
     }
-    const due = messageLength(buffer.subarray(start, end)) ?? 0;
+    const due = messageLength(buffer.subarray(start, end), most) ?? 0;
     if (start > 0 && (start === end || buffer.length - start < due || buffer.length === end)) {
       buffer.copyWithin(0, start, end);
       end -= start;
@@ -90,11 +97,11 @@ export async function* sandboxMessages<M extends ToSandbox | FromSandbox>(
   }
 }
 
-function messageLength(bytes: Uint8Array): number | null {
+function messageLength(bytes: Uint8Array, most: number): number | null {
   if (bytes.length < HEAD) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset);
   const [text, blob] = [view.getUint32(0), view.getUint32(4)];
-  if (text > MOST || blob > MOST) throw new TypeError("not a message of a sandbox");
+  if (text > most || blob > most) throw new TypeError("not a message of a sandbox");
   return HEAD + text + blob;
 }
 
@@ -103,8 +110,9 @@ function decode(message: Uint8Array): unknown {
   const json = decodeUtf8(message.subarray(HEAD, HEAD + text));
   if (message.length === HEAD + text) return JSON.parse(json);
   let at = HEAD + text;
-  return JSON.parse(json, (_, value) => {
-    if (typeof value?.$bytes !== "number") return value;
+  return JSON.parse(json, (name, value) => {
+    // Nothing else of that name is an object: so nobody's own facts are taken for bytes.
+    if (name !== "chunk" || typeof value?.$bytes !== "number") return value;
     return message.slice(at, at += value.$bytes);
   });
 }

@@ -4,6 +4,8 @@ import type { PluginPermissions } from "./plugin.ts";
 const MOST_MEMORY = 384 * 1024 * 1024;
 /** Milliseconds between two looks at memory and parent. */
 const LOOK_EVERY = 100;
+/** Environment variable with the process id of the server. */
+export const SERVER_PID = "FSH_SERVER_PID";
 /** Exit status of a sandbox that took too much memory. */
 export const TOO_MUCH_MEMORY = 86;
 
@@ -13,7 +15,7 @@ export const TOO_MUCH_MEMORY = 86;
  * or when the server is gone.
  */
 export async function runSandboxProcess(permissions: PluginPermissions): Promise<number> {
-  const parent = Deno.ppid;
+  const server = Number(Deno.env.get(SERVER_PID));
   const worker = new Worker(new URL("./sandbox_worker.ts", import.meta.url), {
     type: "module",
     deno: { permissions: workerPermissions(permissions) },
@@ -25,10 +27,20 @@ export async function runSandboxProcess(permissions: PluginPermissions): Promise
       resolve(1);
     });
     setInterval(() => {
-      if (Deno.ppid !== parent) Deno.exit(0);
+      // Asked for and not remembered from the start: the server may have gone before this process looked.
+      if (Deno.ppid !== server) killGroup(Deno.pid);
       if (Deno.memoryUsage().rss > MOST_MEMORY) Deno.exit(TOO_MUCH_MEMORY);
     }, LOOK_EVERY);
   });
+}
+
+/** Ends the process of a sandbox and the programs that the plugin has started, which are a group of their own. */
+export function killGroup(pid: number): void {
+  try {
+    Deno.kill(Deno.build.os === "windows" ? pid : -pid, "SIGKILL");
+  } catch {
+    // It is gone already.
+  }
 }
 
 /** What was granted, and nothing else. */

@@ -119,6 +119,11 @@ function confine(): void {
   for (const name of ["Worker", "process", "caches", "localStorage", "sessionStorage", "close", "postMessage"]) {
     Reflect.deleteProperty(globalThis, name);
   }
+  // The engine room: it would make code out of text, which could import any module of the machine.
+  Reflect.deleteProperty(Deno, (Deno as unknown as { internal: symbol }).internal);
+  Reflect.deleteProperty(Deno, "internal");
+  // Drivers of the graphics card, which know of no permissions.
+  Reflect.deleteProperty(Object.getPrototypeOf(navigator), "gpu");
   const print = (...values: unknown[]) => send({ type: "print", text: text(values) });
   const warn = (...values: unknown[]) => tell("warn", text(values));
   Object.assign(console, { log: print, info: print, debug: print, warn, error: warn, trace: warn });
