@@ -6,7 +6,7 @@ import { VERSION } from "../base/version.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { CommandContext } from "../session/command.ts";
 import { Guard } from "../session/guard.ts";
-import type { SessionLimits } from "../session/handshake.ts";
+import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
@@ -38,6 +38,9 @@ export interface ServerOptions {
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
+  /** Ways to come in that are offered; by default, everybody may, without any proof. */
+  readonly methods?: readonly string[];
+  readonly authenticate?: Authenticate;
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
   readonly stallTimeout: number;
@@ -137,7 +140,7 @@ export class Server {
     const guard = new Guard({ readOnly });
     const begun = clock.now();
     const session: Session = this.#session(connection, log, (stream, request) => {
-      const context = { storage, guard, log, limiter, puts: this.#puts, user: session.identity.user };
+      const context = { storage, guard, log, limiter, puts: this.#puts, user: session.identity.user.name };
       const serving = this.#serve(stream, request, context);
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
@@ -147,7 +150,8 @@ export class Server {
     try {
       await session.start();
       const { agent, heartbeat, misses } = session.terms ?? {};
-      log.info("session opened", { ...session.identity, agent, heartbeat, misses });
+      const { session: name, user } = session.identity;
+      log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
     } catch {
       // Said with the end below.
     }
@@ -187,8 +191,9 @@ export class Server {
       agent: `fsh/${VERSION}`,
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
       zeroCopy: this.#options.zeroCopy ?? true,
-      methods: ["anonymous"],
-      authenticate: ({ user }) => Promise.resolve({ session: String(++this.#sessionNumber), user }),
+      methods: this.#options.methods ?? ["anonymous"],
+      authenticate: this.#options.authenticate ?? (({ user }) => ({ user: { name: user } })),
+      nameSession: () => String(++this.#sessionNumber),
       serve,
     });
   }

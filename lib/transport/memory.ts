@@ -170,6 +170,7 @@ class Pipe {
 class MemoryConnection implements Connection {
   readonly local: string;
   readonly remote: string;
+  readonly secure = true;
   readonly #in: Pipe;
   readonly #out: Pipe;
   #closed = false;
