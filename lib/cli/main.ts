@@ -3,6 +3,7 @@ import { parseSubcommand, type Subcommand } from "./args.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
+import { keygenCommand } from "./keygen.ts";
 import { lsCommand } from "./ls.ts";
 import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
@@ -28,6 +29,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   rmCommand,
   mvCommand,
   pingCommand,
+  keygenCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];

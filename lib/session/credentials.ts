@@ -11,7 +11,10 @@ import { type Method, METHODS, READABLE_ON_THE_WAY } from "./methods.ts";
 export interface Credentials {
   /** Empty: nobody in particular. */
   readonly user: string;
-  /** Called when the server wants one; it never sees it, unless it offers nothing better and nobody can read along. */
+  /**
+   * Called once a session where the server wants one; it never sees it, unless it offers nothing better and nobody can
+   * read along.
+   */
   readonly password?: () => Promise<string>;
   /** The password would have to be asked for first: where the server is content with nobody, it isn't. */
   readonly passwordOnDemand?: boolean;
@@ -86,7 +89,9 @@ export class Applicant {
   }
 
   async #scram(): Promise<Auth> {
-    const salt = (options: Salting) => salted(this.#credentials, options);
+    // Before the server hears of an attempt: whoever has to be asked may leave first.
+    const password = await this.#credentials.password?.() ?? "";
+    const salt = (options: Salting) => salted(this.#credentials, { ...options, password });
     const exchange = await ScramClient.start(this.#credentials.user, { salt });
     const auth = (text: string): Auth => ({ method: "scram-sha-256", user: exchange.user, data: encodeUtf8(text) });
     this.#next = async (serverFirst) => {
@@ -108,16 +113,15 @@ interface Salting {
 }
 
 /** The last salted password of each credentials, so that several sessions with one server pay for it once. */
-const remembered = new WeakMap<Credentials, { readonly key: string; readonly salted: Promise<Uint8Array> }>();
+const remembered = new WeakMap<Credentials, { readonly what: string; readonly salted: Promise<Uint8Array> }>();
 
-function salted(credentials: Credentials, options: Salting): Promise<Uint8Array> {
-  const key = `${options.iterations}:${options.salt.join()}`;
+function salted(credentials: Credentials, options: Salting & { readonly password: string }): Promise<Uint8Array> {
+  const { salt, iterations, password } = options;
+  const what = `${iterations}:${salt.join()}:${password}`;
   const last = remembered.get(credentials);
-  if (last?.key === key) return last.salted;
-  const password = credentials.password?.() ?? Promise.resolve("");
-  const salted = password.then((password) => saltPassword(password, options));
-  remembered.set(credentials, { key, salted });
-  salted.catch(() => remembered.delete(credentials));
+  if (last?.what === what) return last.salted;
+  const salted = saltPassword(password, { salt, iterations });
+  remembered.set(credentials, { what, salted });
   return salted;
 }
 

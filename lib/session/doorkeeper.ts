@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
+import { Turns } from "../base/concurrency.ts";
 import { FshError } from "../base/errors.ts";
 import { type Log, silentLog } from "../base/log.ts";
 import { PublicKey } from "../base/public_key.ts";
@@ -13,6 +14,9 @@ import { type Method, METHODS, READABLE, READABLE_ON_THE_WAY } from "./methods.t
 
 /** Milliseconds before a refusal: guessing is slow, and how long it took tells nothing. */
 const PAUSE = { least: 150, most: 250 };
+
+/** Checking a password keeps a processor busy for half a second: a crowd that guesses gets no more than this of them. */
+const comparisons = new Turns(2);
 
 /** What a client came with. */
 export interface Offer {
@@ -141,7 +145,10 @@ export class Doorkeeper {
   }
 
   async #compare(password: string, known: { readonly verifier: string; readonly user?: User }): Promise<Answer> {
-    const right = await checkPassword(formatVerifier(this.#parse(known)), password);
+    const verifier = formatVerifier(this.#parse(known));
+    const right = await comparisons.take(async () =>
+      !this.#gone.signal.aborted && await checkPassword(verifier, password)
+    );
     return right && known.user ? await this.#admit(known.user) : await this.#refuse();
   }
 
