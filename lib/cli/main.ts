@@ -3,6 +3,7 @@ import { parseSubcommand, type Subcommand } from "./args.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
+import { keygenCommand } from "./keygen.ts";
 import { lsCommand } from "./ls.ts";
 import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
@@ -34,6 +35,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   pluginCommand,
   passwdCommand,
   tokenCommand,
+  keygenCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
