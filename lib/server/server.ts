@@ -3,6 +3,8 @@ import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
+import { safePath } from "../base/virtual_path.ts";
+import { makeFolders } from "../commands/mkdir.ts";
 import type { User } from "../hooks/event.ts";
 import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
@@ -168,6 +170,7 @@ export class Server {
     const admit = (user: User, method: string) => {
       const name = String(++this.#sessionNumber);
       visit.begin(name, user, method);
+      visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
       return name;
     };
     const serve = (stream: Stream, request: Message) => {
@@ -231,6 +234,15 @@ export class Server {
       methods: this.#options.methods ?? ["anonymous", ...this.#hooks.current.methods],
       ...answers,
     });
+  }
+}
+
+/** A user's home is there from the first visit on. */
+async function makeHome(storage: Storage, home: string, log: Log): Promise<void> {
+  try {
+    await makeFolders(storage, safePath(home));
+  } catch (error) {
+    log.warn("a user's home can't be made", { home, reason: toFshError(error).message });
   }
 }
 

@@ -24,6 +24,8 @@ export class Visit {
   /** Names where the client is; once it was let in, also who it is. */
   log: Log;
   user: User = { name: "" };
+  /** What must be there before the first request is answered; null: nothing. */
+  preparing: Promise<void> | null = null;
   readonly authenticate: Authenticate;
   readonly #options: VisitOptions;
   readonly #begun: number;

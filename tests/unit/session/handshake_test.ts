@@ -98,7 +98,7 @@ Deno.test("a server lets in whom authenticate lets in, and READY tells the name,
     limits,
     agent: "me",
     methods: ["anonymous"],
-    nameSession: () => "7",
+    admit: () => "7",
     authenticate: ({ user }) => ({ user: { name: user, home: "/an" } }),
   });
   const step = server.receive(
