@@ -135,7 +135,7 @@ function pickMethod(methods: readonly string[], own: { credentials: Credentials;
     publickey: credentials.key !== undefined,
     "scram-sha-256": hasPassword,
     token: credentials.token !== undefined && secure,
-    password: hasPassword && secure && !methods.includes("scram-sha-256"),
+    password: hasPassword && secure,
     anonymous: !given,
   };
   const [first, ...others] = METHODS;

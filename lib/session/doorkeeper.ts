@@ -58,8 +58,7 @@ export class Doorkeeper {
   readonly #hellos: () => Uint8Array;
   readonly #gone = new AbortController();
   #claim: { readonly method: string; readonly user: string } | null = null;
-  #busy = false;
-  /** What the next AUTH continues. */
+  /** What the next AUTH continues; null while one is judged, and where none is due. */
   #next: ((data: Uint8Array) => Answer | Promise<Answer>) | null = null;
 
   /** `hellos`: hash of both HELLO frames. */
@@ -75,11 +74,7 @@ export class Doorkeeper {
 
   /** Answers at once where nobody has to be asked. @throws {FshError} AUTH_FAILED, BAD_FIELD, BAD_UTF8, UNEXPECTED_FRAME */
   receive(auth: Auth): Answer | Promise<Answer> {
-    if (this.#busy) throw new FshError("UNEXPECTED_FRAME", { subject: "AUTH", detail: "one at a time" });
-    const answer = this.#claim === null ? this.#begin(auth) : this.#continue(auth);
-    if (!(answer instanceof Promise)) return answer;
-    this.#busy = true;
-    return answer.finally(() => this.#busy = false);
+    return this.#claim === null ? this.#begin(auth) : this.#continue(auth);
   }
 
   /** The client has gone: whoever is still judging need not. */
@@ -115,7 +110,7 @@ export class Doorkeeper {
     const next = this.#next;
     this.#next = null;
     if (!next || auth.method !== this.#claim?.method || auth.user !== this.#claim.user) {
-      throw new FshError("UNEXPECTED_FRAME", { subject: "AUTH", detail: "one attempt per session" });
+      throw new FshError("UNEXPECTED_FRAME", { subject: "AUTH", detail: "one at a time, and one attempt per session" });
     }
     return next(auth.data);
   }

@@ -106,6 +106,7 @@ Deno.test("a server lets in whom authenticate lets in, and READY tells the name,
   ) as HandshakeStep;
   assertEquals([sentNames(step), step.ready], [["READY"], true]);
   assertEquals<unknown>(server.identity, { session: "7", user: { name: "an", home: "/an" } });
+  assertEquals(server.claim, { method: "anonymous", user: "an" });
   const client = new Handshake("client", { limits, agent: "me" });
   client.receive(message("HELLO", hello));
   client.receive(message("READY", { session: "7", user: "an" }));
