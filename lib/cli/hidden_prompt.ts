@@ -22,8 +22,9 @@ const DELETE = 127;
 export async function readSecret(question: string): Promise<string> {
   const terminal = Deno.stdin.isTerminal();
   if (terminal) {
-    writeRaw(`${question}: `);
+    // First, so that nothing typed ahead of the question is shown.
     Deno.stdin.setRaw(true);
+    writeRaw(`${question}: `);
   }
   try {
     return decode(await readLine(terminal));
