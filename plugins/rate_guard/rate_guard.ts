@@ -136,10 +136,10 @@ export function createRateGuard(now: () => number = () => performance.now()): Pl
         await pause(started(guard).delay(session.address), signal);
         return undefined;
       },
-      failed({ session, command, method }) {
+      failed({ session, command, method, error }) {
         // Who comes without credentials does not guess any.
-        const guessed = command === undefined && method !== undefined && method !== "anonymous";
-        if (guessed) started(guard).failed(session.address);
+        if (command !== undefined || method === "anonymous") return;
+        if (method !== undefined || error?.name === "AUTH_FAILED") started(guard).failed(session.address);
       },
     },
   };
