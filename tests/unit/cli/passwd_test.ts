@@ -56,7 +56,7 @@ Deno.test("fsh passwd: whatever is wrong is said, with its exit status, and noth
   const run = (args: string[], input = "") => fshFromSource(["passwd", ...args], { cwd: folder.path, input });
   await Deno.writeTextFile(`${folder.path}/not.pub`, "ssh-rsa AAAA\n");
   const cases: [string[], string, number, string][] = [
-    [["users.json", "backup"], "", 2, "standard input ended"],
+    [["users.json", "backup"], "", 2, "it ended before a line came"],
     [["users.json", "backup"], "\n", 2, "an empty one is no password"],
     [["users.json", "backup"], "x".repeat(2000), 2, "more than 1024 bytes"],
     [["users.json", "back up"], "x\n", 2, "without blanks"],
