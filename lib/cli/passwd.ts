@@ -5,8 +5,9 @@ import { fileError, replaceFile } from "../hooks/replace_file.ts";
 import { formatUsersFile, parseUsersFile, publicKey, type UserEntry, type Users } from "../hooks/users_file.ts";
 import { ACCOUNT_OPTIONS, type AccountChange, accountOf } from "./account_options.ts";
 import type { Args, Subcommand } from "./args.ts";
-import { readSecret } from "./hidden_prompt.ts";
+import { readInputLine } from "./input_line.ts";
 import { note } from "./output.ts";
+import { canPrompt, promptPassword } from "./password_prompt.ts";
 
 export const passwdCommand: Subcommand = {
   name: "passwd",
@@ -66,7 +67,9 @@ async function change({ file, user, args, signal }: Job): Promise<string> {
   const keys = args.has("key") ? await readKeys(args.value("key")) : [];
   // Whatever is wrong with the file is said before anybody types a password.
   await check(file);
-  const verifier = args.has("key") || args.has("no-password") ? undefined : await makeVerifier(await newPassword(user));
+  const verifier = args.has("key") || args.has("no-password")
+    ? undefined
+    : await makeVerifier(await newPassword(user, signal));
   let existed = false;
   await replaceFile(file, (old) => {
     const users = new Map(present(old, file));
@@ -108,13 +111,15 @@ async function check(file: string): Promise<void> {
   }
 }
 
-async function newPassword(user: string): Promise<string> {
-  const password = await readSecret(`New password for ${user}`);
-  if (password === "") throw new FshError("USAGE", { subject: "password", detail: "an empty one is no password" });
-  if (Deno.stdin.isTerminal() && await readSecret("Once more") !== password) {
-    throw new FshError("USAGE", { subject: "password", detail: "the two differ; nothing was changed" });
+async function newPassword(user: string, signal: AbortSignal): Promise<string> {
+  if (!canPrompt()) {
+    const password = await readInputLine();
+    if (password === "") throw new FshError("USAGE", { subject: "password", detail: "an empty one is no password" });
+    return password;
   }
-  return password;
+  const password = await promptPassword(`New password for ${user}: `, signal);
+  if (await promptPassword("Once more: ", signal) === password) return password;
+  throw new FshError("USAGE", { subject: "password", detail: "the two differ; nothing was changed" });
 }
 
 async function readKeys(file: string): Promise<string[]> {

@@ -1,3 +1,5 @@
+import { PublicKey } from "../base/public_key.ts";
+import { parseVerifier } from "../base/scram_verifier.ts";
 import { type Account, formatEntries, malformed, parseAccount, parseEntries } from "./account.ts";
 
 /** One user of a users file. */
@@ -10,8 +12,6 @@ export interface UserEntry extends Account {
 
 export type Users = ReadonlyMap<string, UserEntry>;
 
-const VERIFIER = /^SCRAM-SHA-256\$[1-9][0-9]{0,8}:[A-Za-z0-9+/]+={0,2}\$[A-Za-z0-9+/]{43}=:[A-Za-z0-9+/]{43}=$/;
-
 /**
  * A users file: `{ "users": { "NAME": { "verifier": …, "home": …, "access": …, "expires": …, "keys": […] } } }`.
  *
@@ -21,7 +21,7 @@ export function parseUsersFile(text: string, subject: string): Users {
   const users = new Map<string, UserEntry>();
   for (const [name, entry] of parseEntries(text, { subject, field: "users" })) {
     const { verifier, keys } = entry;
-    if (verifier !== undefined && (typeof verifier !== "string" || !VERIFIER.test(verifier))) {
+    if (verifier !== undefined && (typeof verifier !== "string" || !isVerifier(verifier))) {
       throw malformed(subject, `"${name}": "verifier" is none; set it with: fsh passwd ${subject} ${name}`);
     }
     users.set(name, {
@@ -50,9 +50,18 @@ function parseKeys(keys: unknown, about: { subject: string; name: string }): str
 
 /** A line of a `.pub` file or an authorized-keys file as `ssh-ed25519 AAAA…`, without its comment; null if it is none. */
 export function publicKey(line: string): string | null {
-  const [type, encoded = ""] = line.trim().split(/\s+/);
-  if (type !== "ssh-ed25519") return null;
-  // RFC 8709, section 4: the name and the key of 32 bytes, each behind its length; 51 bytes make 68 characters.
-  if (!/^AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}$/.test(encoded)) return null;
-  return `${type} ${encoded}`;
+  try {
+    return PublicKey.parse(line).text;
+  } catch {
+    return null;
+  }
+}
+
+function isVerifier(text: string): boolean {
+  try {
+    parseVerifier(text);
+    return true;
+  } catch {
+    return false;
+  }
 }

@@ -70,11 +70,7 @@ export class Globs {
 
   /** Whether something below `path` may match. Never false where something does. */
   leadsTo(path: string): boolean {
-    return this.#floating || this.losesWith(path);
-  }
-
-  /** The same for patterns that begin at the root only: something below `path` would match no more if that moved. */
-  losesWith(path: string): boolean {
+    if (this.#floating) return true;
     const names = path === "/" ? [] : path.slice(1).split("/");
     return this.#anchored.some((parts) => {
       for (const [index, name] of names.entries()) {

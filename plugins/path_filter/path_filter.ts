@@ -3,7 +3,8 @@
  *
  * What is hidden is not found, neither by name nor in listings; what is denied is seen, and refused with the rule that
  * says so; with an allow list, only what it matches exists, and the folders on the way there. Paths are those of the
- * served folder, whatever a user's home is.
+ * served folder, whatever a user's home is. The server asks about all that a moved or removed folder holds, and about
+ * what symbolic links lead to, so there is no way round.
  *
  * @module
  */
@@ -18,7 +19,6 @@ const ON_THE_WAY: ReadonlySet<string> = new Set(["list", "stat", "mkdir"]);
 
 export function createPathFilter(): Plugin {
   let current: (() => RuleBook | Promise<RuleBook>) | undefined;
-  let links = false;
 
   async function rulesFor(event: HookEvent<"filterPath" | "authorize">): Promise<UserRules> {
     const book = await started(current)();
@@ -33,7 +33,6 @@ export function createPathFilter(): Plugin {
       deny: { type: "strings", default: [], help: "patterns: these are listed, but no command may use them" },
       hide: { type: "strings", default: [], help: "patterns: these do not exist for anybody" },
       rules: { type: "string", optional: true, help: "a file of patterns, also per user; read again when it changes" },
-      links: { type: "boolean", default: false, help: "let symbolic links be made, which may lead past the rules" },
     },
     async start({ options, log }) {
       const lists = optionRules({
@@ -41,7 +40,6 @@ export function createPathFilter(): Plugin {
         deny: listOption(options, "deny"),
         hide: listOption(options, "hide"),
       });
-      links = options.links === true;
       const path = textOption(options, "rules");
       if (path === undefined) {
         const book = makeRuleBook(lists);
@@ -59,7 +57,7 @@ export function createPathFilter(): Plugin {
         return exists(await rulesFor(event), event) ? event.path : null;
       },
       async authorize(event) {
-        return judge(await rulesFor(event), event, { links });
+        return judge(await rulesFor(event), event);
       },
     },
   };
@@ -72,23 +70,13 @@ function exists(rules: UserRules, { command, path }: { command: string; path: st
   return ON_THE_WAY.has(command) && rules.allow.leadsTo(path);
 }
 
-function judge(
-  rules: UserRules,
-  event: HookEvent<"authorize">,
-  options: { links: boolean },
-): Verdict | undefined {
+function judge(rules: UserRules, event: HookEvent<"authorize">): Verdict | undefined {
   const { command, path } = event;
-  if (command === "symlink" && !options.links) {
-    return refuse("symbolic links could lead past the path filter; its option links lets them be made");
-  }
   const target = targetOf(event);
   for (const one of target === null ? [path] : [path, target]) {
     if (!exists(rules, { command, path: one })) return refuse("not found");
     const rule = rules.deny.match(one);
     if (rule) return refuse(denial(rule));
-  }
-  if (command === "move" && (rules.hide.losesWith(path) || rules.deny.losesWith(path))) {
-    return refuse("rules name places in it, and would not hold any more if it moved");
   }
   return undefined;
 }

@@ -1,9 +1,9 @@
 /**
  * `rate-guard`: failed logins and too many connections slow an address down, and then keep it out for a while.
  *
- * After each failure the next login from there waits, twice as long each time; after `max-failures` within `window`
- * seconds the address is banned for `ban` seconds: its connections are refused, and so are logins over those that it
- * has. IPv6 addresses count by their /64.
+ * After a failed login the next connection from there waits, twice as long each time; after `max-failures` within
+ * `window` seconds the address is banned for `ban` seconds: its connections are refused. A connection is good for one
+ * login. IPv6 addresses count by their /64.
  *
  * @module
  */
@@ -12,8 +12,9 @@ import { listOption, numberOption, started } from "../option_values.ts";
 import { addressKey, AddressRanges, type AddressRecord, AddressTable } from "./address_table.ts";
 
 const MINUTE = 60_000;
-/** The longest that a login is made to wait, in milliseconds: well within the deadline of `authenticate`. */
+/** The longest that a connection is made to wait, in milliseconds; a handshake has 10 s. */
 const MAX_DELAY = 4_000;
+const CONNECT_DEADLINE = 6_000;
 
 interface Limits {
   readonly maxFailures: number;
@@ -40,19 +41,19 @@ class Guard {
   connect(address: string): Verdict | undefined {
     const { maxConnects, exempt } = this.#limits;
     if (exempt.has(address)) return undefined;
-    const banned = this.banned(address);
+    const banned = this.#banned(address);
     if (banned || maxConnects === 0) return banned;
     const key = addressKey(address);
     const record = this.#table.touch(key);
     if (this.#count(record) <= maxConnects) return undefined;
     this.#ban(record, { address: key, reason: "too many connections" });
-    return this.banned(address);
+    return this.#banned(address);
   }
 
   failed(address: string): void {
     const { maxFailures, window, exempt } = this.#limits;
     // What was refused for a ban does not make it longer.
-    if (maxFailures === 0 || exempt.has(address) || this.banned(address)) return;
+    if (maxFailures === 0 || exempt.has(address) || this.#banned(address)) return;
     const key = addressKey(address);
     const record = this.#table.touch(key);
     const now = this.#now();
@@ -61,15 +62,14 @@ class Guard {
     if (record.failures.length >= maxFailures) this.#ban(record, { address: key, reason: "too many failed logins" });
   }
 
-  banned(address: string): Verdict | undefined {
-    if (this.#limits.exempt.has(address)) return undefined;
+  #banned(address: string): Verdict | undefined {
     const record = this.#table.peek(addressKey(address));
     const left = (record?.bannedUntil ?? 0) - this.#now();
     if (left <= 0) return undefined;
     return { allow: false, reason: `too many attempts from this address; try again in ${Math.ceil(left / 1000)} s` };
   }
 
-  /** Milliseconds that a login from there has to wait. */
+  /** Milliseconds that a connection from there has to wait. */
   delay(address: string): number {
     const { delay, window } = this.#limits;
     const since = this.#now() - window;
@@ -113,7 +113,7 @@ export function createRateGuard(now: () => number = () => performance.now()): Pl
       delay: {
         type: "number",
         default: 250,
-        help: "milliseconds that a login waits after a failure, then twice that…",
+        help: "milliseconds to wait after a failed login, then twice that, up to 4 s",
       },
       exempt: { type: "strings", default: [], help: "addresses and ranges (192.0.2.0/24) for which nothing counts" },
     },
@@ -128,18 +128,18 @@ export function createRateGuard(now: () => number = () => performance.now()): Pl
       };
       guard = new Guard(limits, { log, now });
     },
+    deadlines: { connect: CONNECT_DEADLINE },
     hooks: {
-      connect: ({ session }) => started(guard).connect(session.address),
-      async authenticate({ session }, { signal }) {
-        const banned = started(guard).banned(session.address);
-        if (banned) return { allow: false, ...(banned.reason === undefined ? {} : { reason: banned.reason }) };
-        await pause(started(guard).delay(session.address), signal);
-        return undefined;
+      // Not in `authenticate`: a server with a plugin that decides there lets nobody in without an account.
+      async connect({ session }, { signal }) {
+        const refusal = started(guard).connect(session.address);
+        if (!refusal) await pause(started(guard).delay(session.address), signal);
+        return refusal;
       },
-      failed({ session, command, method }) {
+      failed({ session, command, method, error }) {
         // Who comes without credentials does not guess any.
-        const guessed = command === undefined && method !== undefined && method !== "anonymous";
-        if (guessed) started(guard).failed(session.address);
+        if (command !== undefined || method === "anonymous") return;
+        if (method !== undefined || error?.name === "AUTH_FAILED") started(guard).failed(session.address);
       },
     },
   };

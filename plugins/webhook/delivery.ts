@@ -6,7 +6,7 @@ export const MAX_WAITING = 1_000;
 const ATTEMPTS = 5;
 /** Requests under way at once. */
 const AT_ONCE = 4;
-/** Milliseconds between two lines about messages that were dropped. */
+/** Milliseconds between two lines about messages that were lost. */
 const COMPLAIN_EVERY = 10_000;
 /** Answers that may be different the next time, beside all from 500 on (RFC 9110, RFC 6585). */
 const TRANSIENT: ReadonlySet<number> = new Set([408, 425, 429]);
@@ -41,7 +41,9 @@ export class Delivery {
   readonly #waiting: Message[] = [];
   readonly #running = new Set<Promise<void>>();
   readonly #given = new AbortController();
-  #dropped = 0;
+  /** So far, and as far as the log has it. */
+  #lost = 0;
+  #told = 0;
   #complained = -Infinity;
 
   constructor(options: DeliveryOptions) {
@@ -52,9 +54,7 @@ export class Delivery {
   post(body: string): void {
     this.#waiting.push({ id: crypto.randomUUID(), body });
     if (this.#waiting.length > MAX_WAITING) {
-      this.#waiting.shift();
-      this.#dropped++;
-      this.#complain();
+      this.#lose(this.#waiting.shift(), "too many wait");
     }
     this.#start();
   }
@@ -64,8 +64,7 @@ export class Delivery {
     const timer = setTimeout(() => this.#given.abort(new Error("stopped")), ms);
     while (this.#running.size > 0) await Promise.race(this.#running);
     clearTimeout(timer);
-    this.#complained = -Infinity;
-    this.#complain();
+    if (this.#lost > this.#told) this.#complain("stopped");
   }
 
   #start(): void {
@@ -89,10 +88,7 @@ export class Delivery {
       if (outcome.final) break;
       if (attempt < ATTEMPTS) await this.#pause(this.#options.backoff * 2 ** (attempt - 1));
     }
-    this.#dropped++;
-    if (!this.#given.signal.aborted) {
-      this.#options.log.error("webhook not delivered", { id: message.id, error: problem });
-    }
+    this.#lose(message, problem);
   }
 
   async #attempt({ id, body }: Message): Promise<{ done: true } | { done: false; final: boolean; problem: string }> {
@@ -137,10 +133,15 @@ export class Delivery {
     });
   }
 
-  #complain(): void {
-    if (this.#dropped === 0 || performance.now() - this.#complained < COMPLAIN_EVERY) return;
+  #lose(message: Message | undefined, problem: string): void {
+    this.#lost++;
+    if (performance.now() - this.#complained >= COMPLAIN_EVERY) this.#complain(problem, message?.id);
+  }
+
+  #complain(problem: string, id = ""): void {
     this.#complained = performance.now();
-    this.#options.log.warn("webhook: messages lost so far", { count: this.#dropped });
+    this.#told = this.#lost;
+    this.#options.log.error("webhook: messages lost", { count: this.#lost, error: problem, ...(id ? { id } : {}) });
   }
 }
 
@@ -148,5 +149,5 @@ export class Delivery {
 function causeOf(error: unknown): string {
   if (!(error instanceof Error)) return "the request failed";
   const cause = error.cause instanceof Error ? error.cause.message : error.message;
-  return cause.replace(/https?:\/\/\S+/g, "the receiver");
+  return cause.replace(/https?:\/\/[^\s)]+/g, "the receiver");
 }

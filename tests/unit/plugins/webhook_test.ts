@@ -158,7 +158,7 @@ Deno.test("webhook: of more than a thousand that wait the oldest are dropped, co
   });
   // Four are under way, a thousand wait.
   for (let i = 0; i < 1_104; i++) await commit(hook.it, `/${i}`);
-  assertEquals(hook.it.lines.map(({ level }) => level), ["warn"]);
+  assertEquals(hook.it.lines.map(({ fields }) => fields.error), ["too many wait"]);
   gate.resolve();
   await hook.it.plugin.stop?.();
   const paths = hook.received.map(({ body }) => Number(JSON.parse(body).path.slice(1))).sort((a, b) => a - b);
