@@ -51,7 +51,7 @@ class Queue {
     if (!this.#host.manifest.hooks.includes(event.hook)) return;
     if (this.#events.length >= MOST) return this.#drop();
     this.#events.push(event);
-    this.#pumping ??= this.#pump().finally(() => this.#pumping = null);
+    this.#pumping ??= this.#pump();
   }
 
   async idle(): Promise<void> {
@@ -71,6 +71,8 @@ class Queue {
         if ("failure" in reply) this.#log.error("a plugin failed", { hook, reason: reply.failure });
       }
     }
+    // At once, or what is pushed before anybody hears of the end would wait for the next event.
+    this.#pumping = null;
   }
 
   #drop(): void {
