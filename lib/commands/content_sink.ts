@@ -11,6 +11,8 @@ export interface ContentSink {
   write(chunk: Uint8Array): Promise<void>;
   /** All has come: the last chance to refuse. */
   end(): Promise<void>;
+  /** The put has failed: what a plugin still looks at is not written any more. */
+  close(): void;
 }
 
 /** For a put; its calls reject with NOT_PERMITTED and the plugin's reason. */
@@ -21,6 +23,7 @@ export function contentSink(
 ): ContentSink {
   let offset = 0;
   let refusal: FshError | null = null;
+  let open = true;
   const show = async (chunk: Uint8Array) => {
     [refusal = null] = await content.check([{ ...file, chunk, offset }]);
     if (refusal) throw refusal;
@@ -35,8 +38,11 @@ export function contentSink(
       // The chunk is somebody else's as soon as this has been called.
       const own = chunk.slice();
       await show(own);
-      await writer.write(own);
+      if (open) await writer.write(own);
     },
     end: () => show(new Uint8Array(0)),
+    close() {
+      open = false;
+    },
   };
 }

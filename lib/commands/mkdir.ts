@@ -10,8 +10,10 @@ export const mkdirCommand = command({
   writes: true,
   async serve(stream, { path, options }, context) {
     const { storage, guard, report } = context;
-    const folder = await guard.admit(path);
-    if (options & OPTION_PARENTS) await makePlaces(folder, context);
+    const parents = (options & OPTION_PARENTS) !== 0;
+    // A link to a folder is as good as one that is there.
+    const folder = await guard.admit(path, { follow: parents });
+    if (parents) await makePlaces(folder, context);
     else {
       await storage.mkdir(folder.real);
       report.committed({ place: folder });
@@ -22,17 +24,14 @@ export const mkdirCommand = command({
 
 /** As `makeFolders`, for a request: each folder that is missing must be allowed before any is made. */
 export async function makePlaces(folder: Place, context: CommandContext): Promise<void> {
-  const { storage, guard, report } = context;
+  const { storage, report } = context;
   const places = new Map<SafePath, Place>([[folder.real, folder]]);
   let lowest = folder;
   await makeFolders(storage, folder.real, {
     before: async (real) => {
       // Asked for upward, one after the other.
       if (places.has(real)) return;
-      const above = await guard.admit(parentPath(lowest.asked), { command: "mkdir", write: true });
-      // The rules lead it elsewhere: what is missing is none of the client's folders.
-      if (above.real !== real) throw new FshError("NOT_FOUND", { subject: lowest.asked });
-      places.set(real, lowest = above);
+      places.set(real, lowest = await placeAbove(lowest, context));
     },
     made: (real) => report.committed({ place: places.get(real), command: "mkdir" }),
   });
@@ -40,7 +39,8 @@ export async function makePlaces(folder: Place, context: CommandContext): Promis
 
 /** The folder above a place, for a request that has to make it first. */
 export async function placeAbove(place: Place, { guard }: CommandContext): Promise<Place> {
-  const above = await guard.admit(parentPath(place.asked), { command: "mkdir", write: true });
+  const above = await guard.admit(parentPath(place.asked), { command: "mkdir", write: true, follow: true });
+  // The rules lead it elsewhere: what is missing is none of the client's folders.
   if (above.real !== parentPath(place.real)) throw new FshError("NOT_FOUND", { subject: place.asked });
   return above;
 }

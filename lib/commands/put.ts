@@ -122,6 +122,7 @@ async function receive(
     await writer.commit({ modified, mode });
     return sum;
   } catch (error) {
+    sink?.close();
     await writer.abort({ keep: key !== "" && !sink?.refused && worthKeeping(toFshError(error)) });
     throw error;
   }
