@@ -1,5 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
+import { explainCommand } from "./explain.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
@@ -33,6 +34,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   mvCommand,
   pingCommand,
   pluginCommand,
+  explainCommand,
   passwdCommand,
   tokenCommand,
   keygenCommand,
