@@ -39,12 +39,10 @@ export interface Sandboxed extends AsyncDisposable {
 export interface SandboxedOptions {
   readonly permissions?: PluginPermissions;
   readonly launch?: Launch;
-  /** The folder to use; without it a temporary one. */
-  readonly folder?: string;
 }
 
 export async function sandboxed(code: string, options: SandboxedOptions = {}): Promise<Sandboxed> {
-  const folder = options.folder ?? await Deno.makeTempDir({ prefix: "fsh-sandbox-" });
+  const folder = await Deno.makeTempDir({ prefix: "fsh-sandbox-" });
   const file = join(folder, "subject.js");
   await Deno.writeTextFile(file, code);
   const records: LogRecord[] = [];
@@ -72,6 +70,13 @@ export async function sandboxed(code: string, options: SandboxedOptions = {}): P
     await remove();
     throw error;
   }
+}
+
+/** Processes that this one has started and that are still there. */
+export function children(): number[] {
+  const threads = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => name);
+  const lists = threads.map((thread) => Deno.readTextFileSync(`/proc/self/task/${thread}/children`));
+  return lists.flatMap((list) => list.trim().split(" ")).filter(Boolean).map(Number).filter(isAlive);
 }
 
 /** Whether a process is there and no zombie (proc(5)). */
