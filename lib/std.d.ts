@@ -69,3 +69,16 @@ declare module "@std/path" {
 declare module "@std/streams" {
   export function toText(stream: ReadableStream<Uint8Array>): Promise<string>;
 }
+
+// Brings no types either.
+declare module "sshpk" {
+  export interface PrivateKey {
+    readonly type: string;
+    toString(format: "pkcs8"): string;
+  }
+  const sshpk: {
+    /** Throws KeyEncryptedError for a key that needs a passphrase. */
+    parsePrivateKey(text: string, format: "ssh-private"): PrivateKey;
+  };
+  export default sshpk;
+}

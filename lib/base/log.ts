@@ -3,7 +3,7 @@ import { printable } from "./bytes.ts";
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
 
-/** Facts of one record, by name; they are printed as `name=value`. */
+/** Facts of one record, by name; they are printed as `name=value`, but for `unhooked`: plugins do not hear of the record. */
 export type LogFields = Record<string, string | number | boolean | undefined>;
 
 export interface LogRecord {
@@ -29,6 +29,11 @@ export class Log {
 
   with(fields: LogFields): Log {
     return new Log(LOG_LEVELS[this.#level] ?? "info", this.#sink, { ...this.#fields, ...fields });
+  }
+
+  /** One whose records pass through `wrap`, which gets this one's sink. */
+  through(wrap: (sink: LogSink) => LogSink): Log {
+    return new Log(LOG_LEVELS[this.#level] ?? "info", wrap(this.#sink), this.#fields);
   }
 
   enabled(level: LogLevel): boolean {
@@ -64,7 +69,7 @@ export const silentLog = new Log("error", () => {});
 export function formatText(record: LogRecord): string {
   let line = `${record.time.toISOString()} ${record.level} ${printable(record.message)}`;
   for (const [name, value] of Object.entries(record.fields)) {
-    if (value === undefined) continue;
+    if (value === undefined || name === "unhooked") continue;
     const text = printable(String(value));
     line += ` ${name}=${/^[^\s"=]+$/.test(text) ? text : JSON.stringify(text)}`;
   }
@@ -73,6 +78,6 @@ export function formatText(record: LogRecord): string {
 
 /** One JSON object on one line. */
 export function formatJson(record: LogRecord): string {
-  const { time, level, message, fields } = record;
+  const { time, level, message, fields: { unhooked: _, ...fields } } = record;
   return JSON.stringify({ time: time.toISOString(), level, event: "log", message, ...fields });
 }

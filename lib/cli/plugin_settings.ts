@@ -1,6 +1,7 @@
 import type { Log } from "../base/log.ts";
 import type { PluginSettings } from "../hooks/plugin_loader.ts";
 import { readGivenOptions } from "../hooks/plugin_options.ts";
+import { SHIPPED } from "../../plugins/shipped.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { print } from "./output.ts";
 import { launchSandbox } from "./sandbox.ts";
@@ -28,6 +29,11 @@ export const PLUGIN_OPTIONS: readonly OptionRow[] = [
   },
 ];
 
+/** Names of the plugins that fsh brings. */
+export function shippedNames(): string {
+  return Object.keys(SHIPPED).join(", ");
+}
+
 export function pluginSettings(args: Args, options: { readonly log: Log; readonly json: boolean }): PluginSettings {
   const { log, json } = options;
   return {
@@ -35,7 +41,7 @@ export function pluginSettings(args: Args, options: { readonly log: Log; readonl
     options: readGivenOptions(args.values("plugin-option")),
     allow: args.values("plugin-allow"),
     trust: args.values("plugin-trust"),
-    shipped: {},
+    shipped: SHIPPED,
     launch: launchSandbox,
     log,
     print: (text, plugin) => print(json ? JSON.stringify({ event: "plugin", plugin, text }) : text),

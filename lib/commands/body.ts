@@ -27,6 +27,11 @@ export interface Sum {
   readonly digest: Uint8Array;
 }
 
+/** `algorithm:hex`; undefined where none was made. */
+export function digestText({ algorithm, digest }: Omit<Sum, "size">): string | undefined {
+  return digest.length === 0 ? undefined : `${algorithm}:${toHex(digest)}`;
+}
+
 /** Called with the bytes moved since the last call. */
 export type Progress = (bytes: number) => void;
 

@@ -7,16 +7,16 @@ import { command, type Priority, PRIORITY_NAMES, type RequestOpener, type Sink }
 import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
-import { expect, interruptible, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
+import { digestText, expect, interruptible, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
 import type { Info } from "./stat.ts";
 
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, fields, { storage, guard, limiter }) {
+  async serve(stream, fields, { storage, guard, limiter, report }) {
     const { path, offset, length, algorithm, prefix, options, priority } = fields;
     stream.prioritize(PRIORITY_NAMES[priority] ?? "normal");
-    const file = await guard.read(path);
+    const { real: file } = await guard.admit(path);
     let digest = createDigest(algorithm);
     let start = offset;
     if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, signal: stream.signal })) {
@@ -26,6 +26,7 @@ export const getCommand = command({
     const reader = await storage.openRead(file, { offset: start, length });
     try {
       const { type, size, modified, mode } = reader.info;
+      report.bytes = 0;
       await stream.send("INFO", { type, size, modified, mode, offset: start });
       const due = Math.min(length ?? Infinity, size - start);
       const begun = prefix.length > 0 ? start : 0;
@@ -35,10 +36,13 @@ export const getCommand = command({
         begun,
         limiter,
         compress: compressMode(options),
+        progress: (bytes) => report.bytes = (report.bytes ?? 0) + bytes,
       });
       if (sum.size !== begun + due) {
         throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
       }
+      // Of a part it is nobody's.
+      if (sum.size === size) report.digest = digestText(sum);
       await stream.send("END", sum, { fin: true });
     } finally {
       reader.close();

@@ -1,14 +1,14 @@
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import { command, type RequestOpener } from "../session/command.ts";
-import { expect, readInto, type Sum } from "./body.ts";
+import { digestText, expect, readInto, type Sum } from "./body.ts";
 
 export const hashCommand = command({
   request: "HASH",
   writes: false,
-  async serve(stream, { path, offset, length, algorithm }, { storage, guard }) {
+  async serve(stream, { path, offset, length, algorithm }, { storage, guard, report }) {
     const digest = createDigest(algorithm);
-    const reader = await storage.openRead(await guard.read(path), { offset, length });
+    const reader = await storage.openRead((await guard.admit(path)).real, { offset, length });
     let size = 0;
     try {
       size = await readInto(digest, reader, stream.signal);
@@ -18,7 +18,11 @@ export const hashCommand = command({
     if (size !== Math.min(length ?? Infinity, reader.info.size - offset)) {
       throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
     }
-    await stream.send("DIGEST", { algorithm: digest.algorithm, digest: digest.finish(), size }, { fin: true });
+    const sum = { algorithm: digest.algorithm, digest: digest.finish(), size };
+    report.bytes = size;
+    // Of a part it is nobody's.
+    if (offset === 0 && size === reader.info.size) report.digest = digestText(sum);
+    await stream.send("DIGEST", sum, { fin: true });
   },
 });
 

@@ -1,33 +1,61 @@
 import { FshError, isError } from "../base/errors.ts";
+import { childPath, parentPath, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import { command, type RequestOpener } from "../session/command.ts";
+import type { Storage } from "../storage/storage.ts";
 import { expect } from "./body.ts";
 
 export const readLinkCommand = command({
   request: "READLINK",
   writes: false,
   async serve(stream, { path }, { storage, guard }) {
-    await stream.send("TARGET", { target: await storage.readLink(await guard.read(path)) }, { fin: true });
+    const place = await guard.admit(path, { follow: false });
+    await stream.send("TARGET", { target: await storage.readLink(place.real) }, { fin: true });
   },
 });
 
 export const symlinkCommand = command({
   request: "SYMLINK",
   writes: true,
-  async serve(stream, { path, target }, { storage, guard }) {
-    const place = await guard.write(path);
+  async serve(stream, { path, target }, { storage, guard, report }) {
     // Nobody here would follow it, but other programs would.
     const refusal = new FshError("NOT_PERMITTED", { subject: path, detail: "the link would lead out of the folder" });
-    if (!staysInside(target, path.slice(1))) throw refusal;
-    await storage.symlink(place, target);
+    const asked = safePath(path);
+    const inside = staysInside(target, asked.slice(1));
+    const place = await guard.admit(path, inside ? { target: linkedPath(asked, target) } : {});
+    if (!inside) throw refusal;
+    const leadsTo = linkedPath(place.real, target);
+    // The storage follows no links then, so where this one leads has to be known before it is made.
+    if (guard.strict) await guard.admitLink(place, leadsTo);
+    await storage.symlink(place.real, target);
     // Its text is not all: other links on the way may lead it further.
-    const leadsOut = await storage.stat(place).then(() => false, (error) => isError(error, "NOT_PERMITTED"));
-    if (leadsOut) {
-      await storage.remove(place);
+    if (!guard.strict && await leadsOut(storage, place.real)) {
+      await storage.remove(place.real);
       throw refusal;
     }
+    report.committed({ place, target: leadsTo });
     await stream.send("DONE", { count: 1, skipped: 0 }, { fin: true });
   },
 });
+
+async function leadsOut(storage: Storage, link: SafePath): Promise<boolean> {
+  return await storage.stat(link).then(() => false, (error) => isError(error, "NOT_PERMITTED"));
+}
+
+/**
+ * Where a link at `path` leads by its text, which `staysInside`.
+ *
+ * @throws {FshError} PATH_REJECTED, NAME_TOO_LONG, NOT_PERMITTED where the text leads out after all
+ */
+export function linkedPath(path: SafePath, target: string): SafePath {
+  let at = parentPath(path);
+  for (const component of target.split("/")) {
+    if (component === "" || component === ".") continue;
+    if (component !== "..") at = childPath(at, component);
+    else if (at === ROOT) throw new FshError("NOT_PERMITTED", { subject: path, detail: "the link would lead out" });
+    else at = parentPath(at);
+  }
+  return at;
+}
 
 /** Whether a symbolic link at `path`, relative to a tree, leads to somewhere in that tree as far as its text tells. */
 export function staysInside(target: string, path: string): boolean {

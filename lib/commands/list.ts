@@ -1,9 +1,16 @@
 import { FshError } from "../base/errors.ts";
-import { command, type CommandStream, type RequestOpener } from "../session/command.ts";
-import type { Storage } from "../storage/storage.ts";
+import {
+  command,
+  type CommandContext,
+  type CommandStream,
+  type Place,
+  type RequestOpener,
+} from "../session/command.ts";
 import { walk } from "../storage/walk.ts";
-import { relativePath, type SafePath } from "../base/virtual_path.ts";
+import { relativePath } from "../base/virtual_path.ts";
 import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
+
+import { visible, walkVisible } from "./guarded_tree.ts";
 
 /** Bytes of a page at the most, where the client's window allows as much. */
 const PAGE_BYTES = 32 * 1024;
@@ -11,10 +18,10 @@ const PAGE_BYTES = 32 * 1024;
 export const listCommand = command({
   request: "LIST",
   writes: false,
-  async serve(stream, { path, recursive }, { storage, guard }) {
-    const folder = await guard.read(path);
+  async serve(stream, { path, recursive }, context) {
+    const folder = await context.guard.admit(path);
     const pager = new Pager(stream);
-    for await (const { entries, skipped } of recursive ? tree(storage, folder) : storage.list(folder)) {
+    for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
       if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
       for (const entry of entries) await pager.add(entry);
@@ -24,10 +31,30 @@ export const listCommand = command({
   },
 });
 
+interface EntryPage {
+  readonly entries: readonly Entry[];
+  readonly skipped: number;
+}
+
+/** Pages of a folder's names. */
+async function* names(folder: Place, context: CommandContext): AsyncIterable<EntryPage> {
+  if (!context.guard.strict) return yield* context.storage.list(folder.real);
+  for await (const { found, skipped } of visible(folder, context)) {
+    yield { entries: found.map(({ info }) => info), skipped };
+  }
+}
+
 /** Pages of everything below a folder, named by their paths relative to it. */
-async function* tree(storage: Storage, folder: SafePath): AsyncIterable<{ entries: Entry[]; skipped: number }> {
-  for await (const { found, skipped } of walk(storage, folder)) {
-    yield { entries: found.map(({ info, path }) => ({ ...info, name: relativePath(folder, path) })), skipped };
+async function* tree(folder: Place, context: CommandContext): AsyncIterable<EntryPage> {
+  if (context.guard.strict) {
+    for await (const { found, skipped } of walkVisible(folder, context)) {
+      const entries = found.map(({ info, place }) => ({ ...info, name: relativePath(folder.asked, place.asked) }));
+      yield { entries, skipped };
+    }
+    return;
+  }
+  for await (const { found, skipped } of walk(context.storage, folder.real)) {
+    yield { entries: found.map(({ info, path }) => ({ ...info, name: relativePath(folder.real, path) })), skipped };
   }
 }
 

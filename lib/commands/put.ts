@@ -2,11 +2,12 @@ import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
-import { parentPath, type SafePath } from "../base/virtual_path.ts";
+import type { SafePath } from "../base/virtual_path.ts";
 import {
   command,
   type CommandContext,
   type CommandStream,
+  type Place,
   type Priority,
   type RequestOpener,
 } from "../session/command.ts";
@@ -15,6 +16,7 @@ import type { FileWriter } from "../storage/storage.ts";
 import { type FrameFields, OPTION_CONTINUE, OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
 import {
   compareSums,
+  digestText,
   expect,
   interruptible,
   type Progress,
@@ -24,16 +26,19 @@ import {
   type Source,
   type Sum,
 } from "./body.ts";
-import { makeFolders } from "./mkdir.ts";
+import { contentSink } from "./content_sink.ts";
+import { makePlaces, placeAbove } from "./mkdir.ts";
 
 export const putCommand = command({
   request: "PUT",
   writes: true,
   async serve(stream, fields, context) {
-    const path = await context.guard.write(fields.path);
+    const { guard, report } = context;
+    const place = await guard.admit(fields.path, { size: fields.size });
+    const path = place.real;
     const writer = await openWriter(path, fields, context).catch(async (error) => {
       if (!(fields.options & OPTION_PARENTS) || !isError(error, "NOT_FOUND")) throw error;
-      await makeFolders(context.storage, parentPath(path));
+      await makePlaces(await placeAbove(place, context), context);
       return await openWriter(path, fields, context);
     });
     const id = fields.key === "" ? null : putId(path, fields.key, context);
@@ -41,9 +46,10 @@ export const putCommand = command({
     const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
     if (id !== null && !context.puts.has(id)) context.puts.set(id, running);
     try {
-      await stream.send("END", await receive(stream, writer, { path, fields, limiter: context.limiter }), {
-        fin: true,
-      });
+      const sum = await receive(stream, writer, { place, fields, context });
+      report.digest = digestText(sum);
+      report.committed({ place, size: sum.size, bytes: report.bytes, digest: report.digest });
+      await stream.send("END", sum, { fin: true });
     } finally {
       if (id !== null && context.puts.get(id) === running) context.puts.delete(id);
       done.resolve();
@@ -78,10 +84,12 @@ async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: C
 async function receive(
   stream: CommandStream,
   writer: FileWriter,
-  request: { path: SafePath; fields: FrameFields<"PUT">; limiter: RateLimiter | undefined },
+  request: { place: Place; fields: FrameFields<"PUT">; context: CommandContext },
 ): Promise<Sum> {
-  const { path, limiter } = request;
+  const { place, context: { limiter, report, content } } = request;
   const { size, modified, mode, algorithm, options, key } = request.fields;
+  const path = place.asked;
+  const sink = content && contentSink(content, writer, { place, size, transfer: report.transfer });
   try {
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
@@ -97,20 +105,25 @@ async function receive(
       }
     }
     const begun = writer.offset;
-    const sum = await receiveBody(stream, (chunk) => writer.write(chunk), {
+    await sink?.replay();
+    report.bytes = 0;
+    const sum = await receiveBody(stream, (chunk) => sink ? sink.write(chunk) : writer.write(chunk), {
       digest,
       limit: size,
       begun,
       limiter,
+      progress: (bytes) => report.bytes = (report.bytes ?? 0) + bytes,
       subject: path,
     });
     if (size !== null && sum.size !== size) {
       throw new FshError("SIZE_MISMATCH", { subject: path, detail: `${sum.size} of ${size} announced bytes came` });
     }
+    await sink?.end();
     await writer.commit({ modified, mode });
     return sum;
   } catch (error) {
-    await writer.abort({ keep: key !== "" && worthKeeping(toFshError(error)) });
+    sink?.close();
+    await writer.abort({ keep: key !== "" && !sink?.refused && worthKeeping(toFshError(error)) });
     throw error;
   }
 }

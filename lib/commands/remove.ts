@@ -1,15 +1,22 @@
-import { isError } from "../base/errors.ts";
+import { FshError, isError } from "../base/errors.ts";
 import { childPath, type SafePath } from "../base/virtual_path.ts";
-import { command, type RequestOpener } from "../session/command.ts";
+import { command, type CommandContext, type Place, type RequestOpener } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
 import { expect } from "./body.ts";
+import { checkTree, removeChecked } from "./guarded_tree.ts";
 
 export const removeCommand = command({
   request: "REMOVE",
   writes: true,
-  async serve(stream, { path, recursive }, { storage, guard }) {
-    const target = await guard.write(path);
-    const count = recursive ? await removeTree(storage, target, stream.signal) : await removeOne(storage, target);
+  async serve(stream, { path, recursive }, context) {
+    const { storage, guard, report } = context;
+    const place = await guard.admit(path);
+    const count = !recursive
+      ? await removeOne(storage, place.real)
+      : guard.strict
+      ? await removeGuarded(place, context, stream.signal)
+      : await removeTree(storage, place.real, stream.signal);
+    report.committed({ place });
     await stream.send("DONE", { count, skipped: 0 }, { fin: true });
   },
 });
@@ -17,6 +24,19 @@ export const removeCommand = command({
 async function removeOne(storage: Storage, path: SafePath): Promise<number> {
   await storage.remove(path);
   return 1;
+}
+
+/** Nothing goes unless all of it may: the rules are asked about the whole tree first. */
+async function removeGuarded(place: Place, context: CommandContext, signal: AbortSignal): Promise<number> {
+  const { storage, guard } = context;
+  try {
+    // A symbolic link is removed and never followed.
+    return await removeOne(storage, place.real);
+  } catch (error) {
+    if (!isError(error, "NOT_EMPTY")) throw error;
+  }
+  const hidden = () => new FshError("NOT_EMPTY", { subject: place.asked });
+  return await removeChecked(await checkTree(place, { storage, guard, signal, hidden }), { storage, signal });
 }
 
 /** Tries the object itself first, so that a symbolic link is removed and never followed. */

@@ -2,15 +2,21 @@ import { Arena } from "../base/arena.ts";
 import { type DigestAlgorithm, digestOf, hasDigest } from "../base/digest.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
-import { parentPath, type SafePath } from "../base/virtual_path.ts";
-import { command, type CommandContext, type CommandStream, type RequestOpener } from "../session/command.ts";
-import type { NewFile, SmallFile } from "../storage/storage.ts";
-import { MAX_FILES, type Outcome, PACKED_OVERHEAD, type PackedFile } from "../wire/field.ts";
+import {
+  command,
+  type CommandContext,
+  type CommandStream,
+  type Deed,
+  type Place,
+  type RequestOpener,
+} from "../session/command.ts";
+import type { SmallFile } from "../storage/storage.ts";
+import { MAX_FILES, PACKED_OVERHEAD, type PackedFile } from "../wire/field.ts";
 import { OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
 import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
-import { expect, interruptible } from "./body.ts";
-import { makeFolders } from "./mkdir.ts";
+import { digestText, expect, interruptible } from "./body.ts";
+import { Incoming } from "./incoming.ts";
 
 /** Largest file that counts as small, in bytes: one always fits into a frame and a window. */
 export const SMALL_FILE = 64 * 1024;
@@ -24,21 +30,30 @@ const NOTHING = new Uint8Array(0);
 export const getsCommand = command({
   request: "GETS",
   writes: false,
-  async serve(stream, { algorithm, limit, options, paths }, { storage, guard, limiter }) {
+  async serve(stream, { algorithm, limit, options, paths }, context) {
+    const { storage, limiter, report } = context;
     const packer = new Packer(stream, { limiter, compress: compressMode(options) });
     // Two in turn: the file that a frame has no room for lies in one, those of the next frame in the other.
     using first = new Arena();
     using second = new Arena();
     let room = first;
     const most = Math.min(limit, SMALL_FILE);
-    for (const run of await allowed(paths, (path) => guard.read(path))) {
+    for (const run of await allowed(paths, context)) {
       if (run.error !== null) {
+        report.answered({ place: run.place }, run.error);
         await packer.add(failedFile(run.error));
         continue;
       }
-      for await (const found of storage.readSmall(run.safe, most, { take: (bytes) => room.take(bytes) })) {
+      const places = run.places.values();
+      const reals = run.places.map(({ real }) => real);
+      for await (const found of storage.readSmall(reals, most, { take: (bytes) => room.take(bytes) })) {
         if (stream.signal.aborted) throw stream.signal.reason;
-        const full = packer.add(found instanceof FshError ? failedFile(found) : packedFile(found, algorithm));
+        const file = found instanceof FshError ? failedFile(found) : packedFile(found, algorithm);
+        const place = places.next().value;
+        if (report.heard) {
+          report.answered({ place, ...deedOf(file, algorithm) }, found instanceof FshError ? found : null);
+        }
+        const full = packer.add(file);
         if (!full) continue;
         await full;
         room = room === first ? second : first;
@@ -52,22 +67,23 @@ export const getsCommand = command({
 
 /** Paths that follow each other and are all allowed, or one that is not. */
 type Run =
-  | { readonly error: null; readonly safe: SafePath[] }
-  | { readonly error: FshError };
+  | { readonly error: null; readonly places: Place[] }
+  | { readonly error: FshError; readonly place: Place };
 
-async function allowed(paths: readonly string[], check: (path: string) => Promise<SafePath>): Promise<Run[]> {
+async function allowed(paths: readonly string[], { guard }: CommandContext): Promise<Run[]> {
   const runs: Run[] = [];
-  for (const path of paths) {
-    try {
-      const safe = await check(path);
-      const last = runs.at(-1);
-      if (last && last.error === null) last.safe.push(safe);
-      else runs.push({ error: null, safe: [safe] });
-    } catch (error) {
-      runs.push({ error: toFshError(error) });
-    }
+  for (const { place, error } of await guard.admitAll(paths.map((path) => ({ path })))) {
+    const last = runs.at(-1);
+    if (error) runs.push({ error, place });
+    else if (last && last.error === null) last.places.push(place);
+    else runs.push({ error: null, places: [place] });
   }
   return runs;
+}
+
+/** What events tell of a file that was moved whole. */
+function deedOf({ size, content, digest }: PackedFile, algorithm: string): Deed {
+  return { size, bytes: content.length, digest: digestText({ algorithm, digest }) };
 }
 
 /** An answer needs no path: it is the one that was asked for. */
@@ -127,57 +143,24 @@ export const putsCommand = command({
   request: "PUTS",
   writes: true,
   async serve(stream, { algorithm, options }, context) {
-    for (;;) {
+    for (let begun = 0;;) {
       const { fields, fin } = await expect(stream, "FILES");
       const { files } = fields;
       const early = context.limiter?.take(files.reduce((sum, { content }) => sum + content.length, 0));
-      await stream.send("STORED", { outcomes: await storeAll(files, { algorithm, options, context }) }, { fin });
+      const incoming = new Incoming(files, { algorithm, context, begun });
+      await incoming.admit();
+      await incoming.store({
+        noReplace: (options & OPTION_NO_REPLACE) !== 0,
+        parents: (options & OPTION_PARENTS) !== 0,
+      });
+      await stream.send("STORED", { outcomes: incoming.outcomes }, { fin });
+      begun += files.length;
       releaseAll(files);
       if (fin) return;
       await early;
     }
   },
 });
-
-async function storeAll(
-  files: readonly PackedFile[],
-  request: { algorithm: string; options: number; context: CommandContext },
-): Promise<Outcome[]> {
-  const { algorithm, options, context } = request;
-  const outcomes: Outcome[] = files.map(() => ({ code: 0, detail: "" }));
-  const fail = (index: number, error: FshError) => {
-    outcomes[index] = { code: error.code, detail: (error.detail ?? "").slice(0, 80) };
-  };
-  const accepted: { index: number; file: NewFile }[] = [];
-  for (const [index, { path, content, size, modified, mode, digest }] of files.entries()) {
-    try {
-      const safe = await context.guard.write(path);
-      if (content.length !== size) throw new FshError("SIZE_MISMATCH", { subject: path });
-      if (!hasDigest(content, algorithm, digest)) throw new FshError("DIGEST_MISMATCH", { subject: path });
-      accepted.push({ index, file: { path: safe, content, modified, mode } });
-    } catch (error) {
-      fail(index, toFshError(error));
-    }
-  }
-  const store = async (some: typeof accepted) => {
-    const noReplace = (options & OPTION_NO_REPLACE) !== 0;
-    const failures = await context.storage.writeSmall(some.map(({ file }) => file), { noReplace });
-    return some.filter(({ index }, at) => {
-      const failure = failures[at];
-      if (failure) fail(index, failure);
-      else outcomes[index] = { code: 0, detail: "" };
-      return failure?.error === "NOT_FOUND";
-    });
-  };
-  const homeless = await store(accepted);
-  if (homeless.length > 0 && (options & OPTION_PARENTS)) {
-    const folders = new Set(homeless.map(({ file }) => parentPath(file.path)));
-    // A folder that can't be made is told by the files that lack it.
-    for (const folder of folders) await makeFolders(context.storage, folder).catch(() => {});
-    await store(homeless);
-  }
-  return outcomes;
-}
 
 /** What came of one file that was asked for. */
 export type Got =

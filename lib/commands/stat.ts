@@ -6,7 +6,7 @@ export const statCommand = command({
   request: "STAT",
   writes: false,
   async serve(stream, { path }, { storage, guard }) {
-    const { type, size, modified, mode } = await storage.stat(await guard.read(path));
+    const { type, size, modified, mode } = await storage.stat((await guard.admit(path)).real);
     await stream.send("INFO", { type, size, modified, mode, offset: 0 }, { fin: true });
   },
 });

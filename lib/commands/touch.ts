@@ -5,8 +5,10 @@ import { expect } from "./body.ts";
 export const touchCommand = command({
   request: "TOUCH",
   writes: true,
-  async serve(stream, { path, modified, mode }, { storage, guard }) {
-    await storage.touch(await guard.write(path), { modified, mode });
+  async serve(stream, { path, modified, mode }, { storage, guard, report }) {
+    const place = await guard.admit(path, { follow: true });
+    await storage.touch(place.real, { modified, mode });
+    report.committed({ place });
     await stream.send("DONE", { count: 1, skipped: 0 }, { fin: true });
   },
 });

@@ -116,8 +116,8 @@ function checkNumbers(what: string, value: unknown, fits: (hook: HookName) => bo
 }
 
 function isOfType(value: unknown, type: string): boolean {
-  const is = typeof value;
-  if (type !== "strings") return is === type;
+  const actual: string = typeof value;
+  if (type !== "strings") return actual === type;
   return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 

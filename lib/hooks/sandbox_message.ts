@@ -43,11 +43,14 @@ const READ = 64 * 1024;
  */
 export function encodeSandboxMessage(message: ToSandbox | FromSandbox): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
-  const json = JSON.stringify(message, (_, value) => {
-    if (!(value instanceof Uint8Array)) return value;
-    chunks.push(value);
-    return { $bytes: value.length };
-  });
+  // Only content has bytes; without a function to ask for each property JSON takes a fraction of the time.
+  const json = message.type === "call" && message.hook === "content"
+    ? JSON.stringify(message, (_, value) => {
+      if (!(value instanceof Uint8Array)) return value;
+      chunks.push(value);
+      return { $bytes: value.length };
+    })
+    : JSON.stringify(message);
   const text = encodeUtf8(json);
   const head = new Uint8Array(HEAD);
   const view = new DataView(head.buffer);

@@ -9,10 +9,15 @@ import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from
 
 /** Bytes of one line that a plugin may print or log. */
 const MOST_TEXT = 64 * 1024;
+/** What a pipe holds (pipe(7)), in bytes. */
+const PIPE = 64 * 1024;
 
 const stdin = Deno.stdin;
 const stdout = Deno.stdout;
-const writer = new SandboxWriter((bytes) => stdout.write(bytes));
+// What fits into a pipe is written at once: handing it to another thread takes longer.
+const writer = new SandboxWriter((bytes) =>
+  bytes.length <= PIPE ? Promise.resolve(stdout.writeSync(bytes)) : stdout.write(bytes)
+);
 const send = (message: FromSandbox) => writer.send(message);
 const running = new Map<number, AbortController>();
 let modules: readonly (readonly [string, string])[] = [];

@@ -11,6 +11,7 @@ const O_RDONLY = 0;
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const SYS_OPENAT2 = 437n; // the same on every architecture
 const RESOLVE_NO_MAGICLINKS = 0x02n; // linux/openat2.h
+const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
 const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100; // linux/fcntl.h
@@ -33,9 +34,11 @@ const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const RENAME_NOREPLACE = 1; // linux/fs.h
 
 /** struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve. */
-const OPEN_HOW = new Uint8Array(
-  BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS).buffer,
-);
+function openHow(resolve: bigint): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, resolve).buffer);
+}
+const WITH_LINKS = openHow(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+const WITHOUT_LINKS = openHow(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
 
 export class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
@@ -67,15 +70,16 @@ export class LinuxDescriptors implements Descriptors {
     return this.#checked(this.#libc.open(cString(path), O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
   }
 
-  holdBeneath(root: number, path: string): number {
+  holdBeneath(root: number, path: string, { links }: { readonly links: boolean } = { links: true }): number {
+    const how = links ? WITH_LINKS : WITHOUT_LINKS;
     for (let attempt = 0;; attempt++) {
       const fd = Number(
         this.#libc.syscall(
           SYS_OPENAT2,
           BigInt(root),
           cString(path),
-          OPEN_HOW,
-          BigInt(OPEN_HOW.length),
+          how,
+          BigInt(how.length),
         ),
       );
       if (fd >= 0) return fd;

@@ -80,8 +80,11 @@ export interface FileIdentity {
 export interface Descriptors {
   /** Opens a folder by path, only to hold it (O_PATH). */
   holdRoot(path: string): number;
-  /** Opens what `path` names below the folder `root` and nothing outside it (openat2 with RESOLVE_BENEATH). */
-  holdBeneath(root: number, path: string): number;
+  /**
+   * Opens what `path` names below the folder `root` and nothing outside it (openat2 with RESOLVE_BENEATH). Without `links`,
+   * a symbolic link anywhere in it is ELOOP (RESOLVE_NO_SYMLINKS).
+   */
+  holdBeneath(root: number, path: string, options?: { readonly links: boolean }): number;
   /** Opens for reading what a held descriptor stands for; a folder's names then come from `names`. */
   openFolder(held: number): number;
   /** The next batch of names of an open folder, `.` and `..` left out; empty at the end. */

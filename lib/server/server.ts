@@ -3,10 +3,12 @@ import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
-import { COMMANDS } from "../commands/registry.ts";
+import { safePath } from "../base/virtual_path.ts";
+import { makeFolders } from "../commands/mkdir.ts";
+import type { User } from "../hooks/event.ts";
+import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
-import { Guard } from "../session/guard.ts";
-import type { SessionLimits } from "../session/handshake.ts";
+import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
@@ -15,7 +17,9 @@ import type { Connection, Listener, Transport } from "../transport/transport.ts"
 import { formatAddress } from "../transport/transport.ts";
 import type { Message } from "../wire/codec.ts";
 import { ZSTD } from "../wire/compression.ts";
-import type { RequestName } from "../wire/frames.ts";
+import { hookedLog } from "./hooked_log.ts";
+import { serveRequest } from "./request.ts";
+import { Visit } from "./visit.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
 const ACCEPT_PAUSE = { first: 50, longest: 1000 };
@@ -30,6 +34,8 @@ export interface ServerOptions {
   /** 0: any free port. */
   readonly port: number;
   readonly log: Log;
+  /** The plugins that decide and observe; by default there are none. */
+  readonly hooks?: HookRunner;
   readonly clock?: Clock;
   readonly limits: SessionLimits;
   readonly readOnly: boolean;
@@ -38,6 +44,9 @@ export interface ServerOptions {
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
+  /** Ways to come in that are offered; by default, everybody may, without any proof. */
+  readonly methods?: readonly string[];
+  readonly authenticate?: Authenticate;
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
   readonly stallTimeout: number;
@@ -54,6 +63,10 @@ export class Server {
   readonly #commands = new Set<Promise<void>>();
   readonly #puts: CommandContext["puts"] = new Map();
   readonly #accepting: Promise<void>;
+  readonly #log: Log;
+  readonly #hooks: HookRunner;
+  /** Connections about which the plugins are being asked. */
+  readonly #arriving = new Set<Connection>();
   #sessionNumber = 0;
   #closing = false;
   #cancelIdle: (() => void) | null = null;
@@ -61,6 +74,8 @@ export class Server {
   private constructor(options: ServerOptions, listener: Listener) {
     this.#options = options;
     this.#listener = listener;
+    this.#hooks = options.hooks ?? new HookRunner();
+    this.#log = hookedLog(options.log, this.#hooks);
     this.#accepting = this.#acceptLoop();
   }
 
@@ -90,6 +105,7 @@ export class Server {
     this.#closing = true;
     this.#cancelIdle?.();
     this.#listener.close();
+    for (const connection of this.#arriving) connection.abort();
     const error = new FshError("GOING_AWAY", { subject: this.url });
     await Promise.all([...this.#sessions].map((session) => session.close({ limit: options.limit, error })));
     await this.#accepting;
@@ -97,7 +113,7 @@ export class Server {
   }
 
   async #acceptLoop(): Promise<void> {
-    const { log } = this.#options;
+    const log = this.#log;
     let pause = 0;
     while (!this.#closing) {
       try {
@@ -116,47 +132,71 @@ export class Server {
   }
 
   #take(connection: Connection): void {
-    const { maxSessions, log } = this.#options;
-    if (this.#sessions.size >= maxSessions) {
-      log.warn("connection refused", { remote: connection.remote, reason: `${maxSessions} sessions already` });
-      return this.#refuse(connection, new FshError("TOO_MANY_SESSIONS", { detail: `at most ${maxSessions}` }));
+    const { maxSessions, log, clock = systemClock } = this.#options;
+    const visit = new Visit({ connection, runner: this.#hooks, log, clock });
+    if (this.#sessions.size + this.#arriving.size >= maxSessions) {
+      visit.log.warn("connection refused", { reason: `${maxSessions} sessions already` });
+      return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: `at most ${maxSessions}` }));
     }
-    this.#run(connection).catch((error) => log.error("a session failed", { error: String(error) }));
+    const greeted = this.#hooks.current.has("connect") ? this.#greet(connection, visit) : this.#run(connection, visit);
+    greeted.catch((error) => this.#log.error("a session failed", { error: String(error) }));
+  }
+
+  /** Asks the plugins first. */
+  async #greet(connection: Connection, visit: Visit): Promise<void> {
+    this.#arriving.add(connection);
+    const refusal = await visit.refusal().finally(() => this.#arriving.delete(connection));
+    if (this.#closing) return connection.abort();
+    if (refusal) return this.#refuse(connection, visit, refusal);
+    await this.#run(connection, visit);
   }
 
   /** Tells why, in FSH/1, and closes. */
-  #refuse(connection: Connection, error: FshError): void {
-    const session = this.#session(connection, this.#options.log, async () => {});
+  #refuse(connection: Connection, visit: Visit, error: FshError): void {
+    visit.refuse(error);
+    const session = this.#session(connection, visit.log, {
+      serve: async () => {},
+      // Whoever talks on while the door closes is not let in.
+      authenticate: () => Promise.reject(error),
+    });
     session.start().catch(() => {});
     session.close({ error }).catch(() => {});
   }
 
-  async #run(connection: Connection): Promise<void> {
+  async #run(connection: Connection, visit: Visit): Promise<void> {
     const { storage, readOnly, limiter, clock = systemClock } = this.#options;
-    const log = this.#options.log.with({ remote: connection.remote });
-    const guard = new Guard({ readOnly });
-    const begun = clock.now();
-    const session: Session = this.#session(connection, log, (stream, request) => {
-      const context = { storage, guard, log, limiter, puts: this.#puts, user: session.identity.user };
-      const serving = this.#serve(stream, request, context);
+    const { log } = visit;
+    const { authenticate = visit.authenticate } = this.#options;
+    const admit = (user: User, method: string) => {
+      const name = String(++this.#sessionNumber);
+      visit.begin(name, user, method);
+      visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
+      return name;
+    };
+    const serve = (stream: Stream, request: Message) => {
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts };
+      const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
       return serving;
-    });
+    };
+    const session = this.#session(connection, log, { serve, authenticate, admit });
     this.#sessions.add(session);
     try {
       await session.start();
       const { agent, heartbeat, misses } = session.terms ?? {};
-      log.info("session opened", { ...session.identity, agent, heartbeat, misses });
+      const { session: name, user } = session.identity;
+      log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
     } catch {
       // Said with the end below.
     }
     const end = await session.ended;
     this.#sessions.delete(session);
     this.#watchIdle();
+    visit.end(end, { bytes: session.received + session.sent, claim: session.claim });
     logEnd(log, end, {
       session: session.identity.session || undefined,
-      seconds: Number(((clock.now() - begun) / 1000).toFixed(3)),
+      seconds: visit.seconds,
       received: session.received,
       sent: session.sent,
     });
@@ -173,7 +213,11 @@ export class Server {
   #session(
     connection: Connection,
     log: Log,
-    serve: (stream: Stream, request: Message) => Promise<void>,
+    answers: {
+      readonly serve: (stream: Stream, request: Message) => Promise<void>;
+      readonly authenticate: Authenticate;
+      readonly admit?: (user: User, method: string) => string;
+    },
   ): Session {
     const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
     return new Session(connection, {
@@ -187,39 +231,19 @@ export class Server {
       agent: `fsh/${VERSION}`,
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
       zeroCopy: this.#options.zeroCopy ?? true,
-      methods: ["anonymous"],
-      authenticate: ({ user }) => Promise.resolve({ session: String(++this.#sessionNumber), user }),
-      serve,
+      methods: this.#options.methods ?? ["anonymous", ...this.#hooks.current.methods],
+      ...answers,
     });
-  }
-
-  async #serve(stream: Stream, request: Message, context: CommandContext): Promise<void> {
-    const { clock = systemClock } = this.#options;
-    const name = request.name as RequestName;
-    const begun = clock.now();
-    const facts = () => ({
-      command: name,
-      path: "path" in request.fields ? request.fields.path : "from" in request.fields ? request.fields.from : undefined,
-      seconds: Number(((clock.now() - begun) / 1000).toFixed(3)),
-    });
-    try {
-      await COMMANDS[name].serve(stream, request.fields, context);
-      context.log.debug("done", facts());
-    } catch (error) {
-      const failure = toFshError(error);
-      context.log.info("failed", {
-        ...facts(),
-        error: failure.error,
-        reason: failure.message,
-        cause: causeOf(failure),
-      });
-      throw failure;
-    }
   }
 }
 
-function causeOf(error: FshError): string | undefined {
-  return error.cause instanceof Error ? error.cause.message : undefined;
+/** A user's home is there from the first visit on. */
+async function makeHome(storage: Storage, home: string, log: Log): Promise<void> {
+  try {
+    await makeFolders(storage, safePath(home));
+  } catch (error) {
+    log.warn("a user's home can't be made", { home, reason: toFshError(error).message });
+  }
 }
 
 /** One line that says how a session ended and why. */

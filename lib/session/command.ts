@@ -1,4 +1,5 @@
 import type { Log } from "../base/log.ts";
+import type { FshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -54,10 +55,101 @@ export interface RequestOpener {
   open<N extends RequestName>(name: N, fields: FrameFields<N>, options?: { fin?: boolean }): CommandStream;
 }
 
+/** One thing that a request is about, under the three names that it has. They differ only where rules make them. */
+export interface Place {
+  /** As the client names it: in errors and answers. */
+  readonly asked: SafePath;
+  /** In the served folder, after home and `filterPath`: in events. */
+  readonly virtual: SafePath;
+  /** Where it really lies, symbolic links resolved: for the storage. */
+  readonly real: SafePath;
+}
+
+/** How a path is meant; what is not said is as with the request itself. */
+export interface PathUse {
+  /** Default: the request's name in lower case. */
+  readonly command?: string;
+  /** Default: whether the request writes. */
+  readonly write?: boolean;
+  /** Whether a symbolic link at the end stands for what it leads to. Default: for reading it does. */
+  readonly follow?: boolean;
+  /** The path at the other end, as the client names it. */
+  readonly target?: string;
+  /** Bytes that are announced; null: not known. */
+  readonly size?: number | null;
+}
+
+export interface Admitted {
+  /** Where there is an error only good for events, as far as it is known. */
+  readonly place: Place;
+  readonly error: FshError | null;
+}
+
 /** The only maker of SafePaths for requests: checks the path itself and whether this user may do this to it. */
 export interface PathGuard {
-  read(path: string): Promise<SafePath>;
-  write(path: string): Promise<SafePath>;
+  /** Whether plugins or a home are in force: then each object of a tree has to be asked about. */
+  readonly strict: boolean;
+  /** @throws {FshError} PATH_REJECTED, NAME_TOO_LONG, NOT_FOUND (hidden), NOT_PERMITTED, READ_ONLY, naming the path */
+  admit(path: string, use?: PathUse): Promise<Place>;
+  /** As `admit` for many at once. */
+  admitAll(wishes: readonly (PathUse & { readonly path: string })[]): Promise<readonly Admitted[]>;
+  /**
+   * The objects of these names in a folder; null for one that is hidden, or whose path leads elsewhere. That they may be
+   * seen is all that is asked.
+   */
+  below(folder: Place, names: readonly string[], command?: string): Promise<(Place | null)[]>;
+  /** Whether objects that `below` gave may be treated so: null or why not. */
+  allow(
+    wishes: readonly { readonly place: Place; readonly target?: Place }[],
+    command?: string,
+  ): Promise<(FshError | null)[]>;
+  /** Refuses a link at `place` that leads to `real`, unless the user may read that. */
+  admitLink(place: Place, real: SafePath): Promise<void>;
+}
+
+/** Looks at what a put brings, chunk by chunk, before it is committed. */
+export interface ContentCheck {
+  /** Takes copies of the chunks. Answers null for each, or why it is refused. */
+  check(chunks: readonly ContentChunk[]): Promise<(FshError | null)[]>;
+}
+
+export interface ContentChunk {
+  readonly place: Place;
+  /** Bytes that the file is announced to have. */
+  readonly size: number | null;
+  readonly transfer: string;
+  /** Empty: all has come. */
+  readonly chunk: Uint8Array;
+  /** Bytes of the file that go before it. */
+  readonly offset: number;
+}
+
+/** What a command did to one thing. */
+export interface Deed {
+  readonly place?: Place | undefined;
+  readonly target?: string | undefined;
+  readonly command?: string;
+  readonly transfer?: string;
+  readonly size?: number | null | undefined;
+  readonly bytes?: number | undefined;
+  /** `algorithm:hex`. */
+  readonly digest?: string | undefined;
+}
+
+/** Takes down what a request did, for the plugins that observe. */
+export interface Report {
+  /** Whether anybody listens. */
+  readonly heard: boolean;
+  /** Names the transfer among those of this server. */
+  readonly transfer: string;
+  /** What the request as a whole moved so far, in bytes. */
+  bytes: number | undefined;
+  /** Of what was moved: `algorithm:hex`. */
+  digest: string | undefined;
+  /** Something was changed and is as durable as it is set to be. */
+  committed(deed: Deed): void;
+  /** One of several files was answered; the request as a whole is then not told of. */
+  answered(deed: Deed, error?: FshError | null): void;
 }
 
 /** What a server half works with. */
@@ -70,6 +162,9 @@ export interface CommandContext {
   readonly user: string;
   readonly storage: Storage;
   readonly guard: PathGuard;
+  readonly report: Report;
+  /** Undefined: nobody wants to see what puts bring. */
+  readonly content: ContentCheck | undefined;
   readonly log: Log;
 }
 

@@ -2,7 +2,7 @@ import type { Room } from "../base/arena.ts";
 import { relative, resolve, SEPARATOR } from "@std/path";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
-import { baseName, parentPath, type SafePath } from "../base/virtual_path.ts";
+import { baseName, parentPath, type SafePath, safePath } from "../base/virtual_path.ts";
 import { native } from "../native/load.ts";
 import type { Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import type { KnownSums } from "./known_sums.ts";
@@ -30,6 +30,10 @@ export interface Jail {
   readonly pins: boolean;
   /** Finds what `path` stands for, following symbolic links only as long as they stay below the root. */
   hold(path: SafePath): Promise<Held>;
+  /** Where that lies: the path that has no symbolic link in it. */
+  resolve(path: SafePath): Promise<SafePath>;
+  /** The same root, but a symbolic link on the way leads nowhere: `hold` is NOT_FOUND. Closed with this one. */
+  strict(): Jail;
   names(held: Held): AsyncIterable<NameBatch>;
   /** As `Descriptors.readFile`; null: there is no such short way here. */
   readFile(folder: Held, name: string, options: { limit: number; room: Room }): RawFile | null;
@@ -71,20 +75,41 @@ class DescriptorJail implements Jail {
   readonly flushesAll = true;
   readonly #system: Descriptors;
   readonly #root: number;
+  readonly #links: boolean;
 
-  constructor(root: string, system: Descriptors) {
+  constructor(root: string | number, system: Descriptors, options: { readonly links: boolean } = { links: true }) {
     this.#system = system;
-    this.#root = system.holdRoot(root);
+    this.#root = typeof root === "number" ? root : system.holdRoot(root);
+    this.#links = options.links;
+  }
+
+  strict(): DescriptorJail {
+    return new DescriptorJail(this.#root, this.#system, { links: false });
+  }
+
+  async resolve(path: SafePath): Promise<SafePath> {
+    using held = await this.hold(path);
+    return below(Deno.readLinkSync(this.#system.pathOf(this.#root)), Deno.readLinkSync(held.path), path);
   }
 
   // deno-lint-ignore require-await
   async hold(path: SafePath): Promise<HeldDescriptor> {
-    const descriptor = this.#system.holdBeneath(this.#root, path === "/" ? "." : path.slice(1));
+    const descriptor = this.#hold(path === "/" ? "." : path.slice(1));
     return {
       descriptor,
       path: this.#system.pathOf(descriptor),
       [Symbol.dispose]: () => this.#system.close(descriptor),
     };
+  }
+
+  #hold(path: string): number {
+    try {
+      return this.#system.holdBeneath(this.#root, path, { links: this.#links });
+    } catch (error) {
+      // openat2(2), RESOLVE_NO_SYMLINKS.
+      if (!this.#links && osCode(error) === "ELOOP") throw new FshError("NOT_FOUND", { cause: error });
+      throw error;
+    }
   }
 
   async *names(held: HeldDescriptor): AsyncIterable<NameBatch> {
@@ -155,9 +180,20 @@ class CheckedJail implements Jail {
   readonly pins = false;
   readonly flushesAll = false;
   readonly #root: string;
+  readonly #links: boolean;
 
-  constructor(root: string) {
+  constructor(root: string, options: { readonly links: boolean } = { links: true }) {
     this.#root = root;
+    this.#links = options.links;
+  }
+
+  strict(): CheckedJail {
+    return new CheckedJail(this.#root, { links: false });
+  }
+
+  async resolve(path: SafePath): Promise<SafePath> {
+    using held = await this.hold(path);
+    return below(this.#root, held.path, path);
   }
 
   async hold(path: SafePath): Promise<Held> {
@@ -167,6 +203,7 @@ class CheckedJail implements Jail {
     if (within === ".." || within.startsWith(".." + SEPARATOR) || resolve(this.#root, within) !== real) {
       throw new FshError("NOT_PERMITTED", { subject: path, detail: "it leads out of the served folder" });
     }
+    if (!this.#links && real !== wanted) throw new FshError("NOT_FOUND", { subject: path });
     return { path: real, [Symbol.dispose]: () => {} };
   }
 
@@ -209,6 +246,16 @@ class CheckedJail implements Jail {
   }
 
   close(): void {}
+}
+
+/** The virtual path of something at `real`, whose tree is at `root`; both without symbolic links. */
+function below(root: string, real: string, path: SafePath): SafePath {
+  if (real === root) return safePath("/");
+  const folder = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
+  if (!real.startsWith(folder)) {
+    throw new FshError("NOT_PERMITTED", { subject: path, detail: "it leads out of the served folder" });
+  }
+  return safePath("/" + real.slice(folder.length).replaceAll(SEPARATOR, "/"));
 }
 
 /** Looks first and renames then: somebody else may come in between. */

@@ -52,24 +52,42 @@ export interface LocalOptions {
   readonly prefix?: string;
 }
 
+/** What the views of one folder have in common. */
+class Shared {
+  readonly flushes = new SharedFlush();
+  readonly patience = new Patience();
+  /** Names of part files that are being written now. */
+  readonly parts = new Set<string>();
+  readonly sums = new KnownSums();
+}
+
 /** A folder of this machine. Nothing outside it is read, created or changed. */
 export class LocalStorage implements Storage {
   readonly identity: string;
   readonly #jail: Jail;
+  readonly #options: LocalOptions;
   readonly #durability: Durability;
   readonly #prefix: string;
-  readonly #flushes = new SharedFlush();
-  readonly #patience = new Patience();
-  /** Names of part files that are being written now. */
-  readonly #parts = new Set<string>();
+  readonly #shared: Shared;
+  readonly #flushes: SharedFlush;
+  readonly #patience: Patience;
+  readonly #parts: Set<string>;
   readonly #small: LocalSmallFiles;
-  readonly #sums = new KnownSums();
+  readonly #sums: KnownSums;
+  #strict: LocalStorage | null = null;
 
-  private constructor(root: string, jail: Jail, options: LocalOptions) {
+  private constructor(place: { root: string; jail: Jail }, options: LocalOptions, shared = new Shared()) {
+    const { root, jail } = place;
     this.identity = root;
     this.#jail = jail;
+    this.#options = options;
     this.#durability = options.durability ?? "file";
     this.#prefix = (options.prefix ?? "").replace(/\/$/, "");
+    this.#shared = shared;
+    this.#flushes = shared.flushes;
+    this.#patience = shared.patience;
+    this.#parts = shared.parts;
+    this.#sums = shared.sums;
     this.#small = new LocalSmallFiles({
       jail,
       patience: this.#patience,
@@ -87,7 +105,7 @@ export class LocalStorage implements Storage {
     try {
       if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
       const jail = await openJail(root, { portable: options.portable ?? false });
-      return new LocalStorage(await Deno.realPath(root), jail, options);
+      return new LocalStorage({ root: await Deno.realPath(root), jail }, options);
     } catch (error) {
       throw osError(error, root);
     }
@@ -358,6 +376,26 @@ export class LocalStorage implements Storage {
     } catch (error) {
       throw osError(error, this.#named(from));
     }
+  }
+
+  async resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath> {
+    if (path === ROOT) return path;
+    try {
+      if (options.follow) return await this.#jail.resolve(path);
+    } catch (error) {
+      const failure = osError(error, this.#named(path));
+      if (!isError(failure, "NOT_FOUND", "NOT_DIRECTORY")) throw failure;
+    }
+    return childPath(await this.resolve(parentPath(path), { follow: true }), baseName(path));
+  }
+
+  strict(): Storage {
+    this.#strict ??= new LocalStorage(
+      { root: this.identity, jail: this.#jail.strict() },
+      this.#options,
+      this.#shared,
+    );
+    return this.#strict;
   }
 
   close(): void {

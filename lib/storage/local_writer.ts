@@ -51,14 +51,15 @@ export class LocalWriter implements FileWriter {
     this.offset = options.offset;
   }
 
-  async replay(take: (chunk: Uint8Array) => void): Promise<void> {
+  async replay(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
     const buffer = frameBuffers.take();
     try {
       await this.#file.seek(0, Deno.SeekMode.Start);
       for (let left = this.offset; left > 0;) {
         const read = await this.#file.read(buffer.subarray(0, Math.min(left, buffer.length)));
         if (read === null) throw new FshError("STORAGE_FAILED", { detail: "an unfinished file became shorter" });
-        take(buffer.subarray(0, read));
+        const busy = take(buffer.subarray(0, read));
+        if (busy) await busy;
         left -= read;
       }
     } catch (error) {

@@ -98,7 +98,9 @@ export class MemoryStorage implements Storage {
         get offset() {
           return offset;
         },
-        replay: (take: (chunk: Uint8Array) => void) => attempt(() => left.forEach((chunk) => take(chunk.slice()))),
+        replay: async (take: (chunk: Uint8Array) => Promise<void> | void) => {
+          for (const chunk of left) await take(chunk.slice());
+        },
         restart: () =>
           attempt(() => {
             chunks = [];
@@ -198,6 +200,14 @@ export class MemoryStorage implements Storage {
         this.#nodes.set((to + path.slice(from.length)) as SafePath, moved);
       }
     });
+  }
+
+  resolve(path: SafePath): Promise<SafePath> {
+    return Promise.resolve(path);
+  }
+
+  strict(): Storage {
+    return this;
   }
 
   close(): void {}

@@ -54,8 +54,11 @@ export interface FileReader {
 export interface FileWriter {
   /** Bytes that an earlier transfer left and this one continues. */
   readonly offset: number;
-  /** Hands over the bytes before `offset`, in order, so that they can be compared with the source. */
-  replay(take: (chunk: Uint8Array) => void): Promise<void>;
+  /**
+   * Hands over the bytes before `offset`, in order, so that they can be compared with the source; each chunk is good until
+   * `take` is done with it. May be called again.
+   */
+  replay(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void>;
   /** Throws away what an earlier transfer left: `offset` is 0 from then on. Only before the first `write`. */
   restart(): Promise<void>;
   /**
@@ -150,6 +153,16 @@ export interface Storage {
   /** Removes a file, a symbolic link itself, or an empty folder. */
   remove(path: SafePath): Promise<void>;
   rename(from: SafePath, to: SafePath, options?: WriteOptions): Promise<void>;
+  /**
+   * Where the path really lies: the path without symbolic links on the way; with `follow`, one at its end is followed too.
+   * What does not exist lies in the deepest folder on the way that does.
+   */
+  resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath>;
+  /**
+   * The same tree, where no symbolic link is followed at all: one on the way, or at the end where its target is asked for,
+   * is NOT_FOUND. With a path of `resolve` it does what was looked at, even if a link was put there meanwhile.
+   */
+  strict(): Storage;
   /** Lets go of what the storage holds. */
   close(): void;
 }

@@ -10,7 +10,7 @@ const PATH = safePath("/file");
 
 async function replayed(writer: FileWriter): Promise<Uint8Array> {
   const chunks: Uint8Array[] = [];
-  await writer.replay((chunk) => chunks.push(chunk.slice()));
+  await writer.replay((chunk) => void chunks.push(chunk.slice()));
   return new Uint8Array(await new Blob(chunks as Uint8Array<ArrayBuffer>[]).arrayBuffer());
 }
 

@@ -1,0 +1,71 @@
+import type { Clock } from "../base/clock.ts";
+import { type FshError, toFshError } from "../base/errors.ts";
+import type { RateLimiter } from "../base/rate_limiter.ts";
+import { COMMANDS } from "../commands/registry.ts";
+import type { HookSet } from "../hooks/hook_set.ts";
+import type { CommandContext } from "../session/command.ts";
+import { contentCheck } from "../session/content_check.ts";
+import { Evaluator } from "../session/evaluator.ts";
+import { Guard } from "../session/guard.ts";
+import type { Stream } from "../session/stream.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { Message } from "../wire/codec.ts";
+import type { RequestName } from "../wire/frames.ts";
+import { RequestReport } from "./report.ts";
+import type { Visit } from "./visit.ts";
+
+export interface RequestOptions {
+  readonly visit: Visit;
+  /** The rules that hold when the request begins hold to its end. */
+  readonly hooks: HookSet;
+  readonly storage: Storage;
+  readonly readOnly: boolean;
+  readonly puts: CommandContext["puts"];
+  readonly limiter: RateLimiter | undefined;
+  readonly clock: Clock;
+}
+
+/** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
+export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
+  const { visit, hooks, storage, readOnly, puts, limiter, clock } = options;
+  const name = request.name as RequestName;
+  const command = name.toLowerCase();
+  const begun = clock.now();
+  const seconds = () => Number(((clock.now() - begun) / 1000).toFixed(3));
+  if (visit.preparing) await visit.preparing;
+  const { session, user, log } = visit;
+  using _held = hooks.acquire();
+  const evaluator = new Evaluator({ hooks, session, user, readOnly, storage });
+  const guard = new Guard({ evaluator, command, writes: COMMANDS[name].writes, log });
+  const transfer = `${session.id}.${stream.id}`;
+  const report = new RequestReport({ hooks, session, user, command, transfer, seconds, subject: () => guard.subject });
+  const content = hooks.has("content") ? contentCheck({ hooks, session, user, command, log }) : undefined;
+  const facts = () => ({ command: name, path: pathOf(request), seconds: seconds() });
+  try {
+    await COMMANDS[name].serve(stream, request.fields, {
+      storage: evaluator.strict ? storage.strict() : storage,
+      guard,
+      report,
+      content,
+      log,
+      limiter,
+      puts,
+      user: user.name,
+    });
+    log.debug("done", facts());
+    report.finished(null);
+  } catch (error) {
+    const failure = guard.told(toFshError(error));
+    log.info("failed", { ...facts(), error: failure.error, reason: failure.message, cause: causeOf(failure) });
+    report.finished(failure);
+    throw failure;
+  }
+}
+
+function pathOf({ fields }: Message): string | undefined {
+  return "path" in fields ? fields.path : "from" in fields ? fields.from : undefined;
+}
+
+function causeOf(error: FshError): string | undefined {
+  return error.cause instanceof Error ? error.cause.message : undefined;
+}

@@ -1,0 +1,121 @@
+import type { Clock } from "../base/clock.ts";
+import { FshError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import type { EventSession, User } from "../hooks/event.ts";
+import type { HookRunner } from "../hooks/runner.ts";
+import { authenticator } from "../session/authenticator.ts";
+import type { Authenticate } from "../session/doorkeeper.ts";
+import { isSecure } from "../session/secure.ts";
+import type { SessionEnd } from "../session/session_end.ts";
+import type { Connection } from "../transport/transport.ts";
+import { hookedLog } from "./hooked_log.ts";
+
+export interface VisitOptions {
+  readonly connection: Connection;
+  readonly runner: HookRunner;
+  readonly log: Log;
+  readonly clock: Clock;
+}
+
+/** One client from its connection to its end, as plugins and the log know it. */
+export class Visit {
+  /** The same object in all events: answers are kept by it. */
+  readonly session: EventSession;
+  /** Names where the client is; once it was let in, also who it is. */
+  log: Log;
+  user: User = { name: "" };
+  /** What must be there before the first request is answered; null: nothing. */
+  preparing: Promise<void> | null = null;
+  readonly authenticate: Authenticate;
+  readonly #options: VisitOptions;
+  readonly #begun: number;
+  readonly #session: { id: string };
+  #refused = false;
+
+  constructor(options: VisitOptions) {
+    const { connection, runner, log, clock } = options;
+    const { remote } = connection;
+    this.#options = options;
+    this.#begun = clock.now();
+    this.session = this.#session = sessionOf(connection);
+    const whose = () => this.#session.id === "" ? { session: this.session } : this.#whose;
+    this.log = hookedLog(log, runner, whose).with({ remote });
+    this.authenticate = authenticator(runner, { session: this.session, log: this.log });
+  }
+
+  get #whose() {
+    return { session: this.session, user: this.user };
+  }
+
+  get seconds(): number {
+    return Number(((this.#options.clock.now() - this.#begun) / 1000).toFixed(3));
+  }
+
+  /** Asks whether the connection is welcome; null or why not. */
+  async refusal(): Promise<FshError | null> {
+    const hooks = this.#options.runner.current;
+    if (!hooks.has("connect")) return null;
+    using _held = hooks.acquire();
+    const [ruling] = await hooks.rule("connect", [{ session: this.session }]);
+    if (ruling?.allow) return null;
+    this.log.info("connection refused", { plugin: ruling?.by ?? undefined, reason: ruling?.reason });
+    return new FshError("NOT_PERMITTED", { detail: ruling?.reason });
+  }
+
+  /** The client was let in. */
+  begin(id: string, user: User, method: string): void {
+    this.#session.id = id;
+    this.user = user;
+    const means = method === "anonymous" ? undefined : method;
+    this.log = this.log.with({ session: id, user: user.name || undefined, method: means });
+  }
+
+  /** Nobody was let in: plugins hear of it once. */
+  refuse(error: FshError, offer: { readonly user?: string; readonly method?: string } = {}): void {
+    if (this.#refused) return;
+    this.#refused = true;
+    const { user, method } = offer;
+    if (method !== undefined) this.log.info("login refused", { user, method, reason: error.detail });
+    this.#options.runner.current.observe("failed", {
+      session: this.session,
+      ...(user === undefined ? {} : { user: { name: user } }),
+      ...(method === undefined ? {} : { method }),
+      target: undefined,
+      size: undefined,
+      bytes: undefined,
+      seconds: this.seconds,
+      error: errorFact(error),
+    });
+  }
+
+  /** The session is over. `claim`: who wanted to come in, as far as that was said. */
+  end(
+    { how, error }: SessionEnd,
+    { bytes, claim }: {
+      readonly bytes: number;
+      readonly claim: { readonly user: string; readonly method: string } | null;
+    },
+  ): void {
+    if (this.session.id === "" && error?.error === "AUTH_FAILED") this.refuse(error, claim ?? {});
+    this.#options.runner.current.observe("disconnect", {
+      ...(this.session.id === "" ? { session: this.session } : this.#whose),
+      how: how === "graceful" ? how : how === "timed-out" ? "timeout" : "abrupt",
+      bytes,
+      seconds: this.seconds,
+      error: error ? errorFact(error) : undefined,
+    });
+  }
+}
+
+/** An error as events have it. */
+export function errorFact(error: FshError): { name: string; code: number; message: string } {
+  return { name: error.error, code: error.code, message: error.message };
+}
+
+function sessionOf(connection: Connection): EventSession {
+  const { remote } = connection;
+  const cut = remote.lastIndexOf(":");
+  const address = cut < 0 ? remote : remote.slice(0, cut).replace(/^\[|\]$/g, "");
+  const port = Number(remote.slice(cut + 1)) || 0;
+  return { id: "", address, port, secure: isSecure(connection) };
+}

@@ -1,0 +1,228 @@
+import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
+import type { EventSession, User } from "../hooks/event.ts";
+import type { HookSet } from "../hooks/hook_set.ts";
+import type { Storage } from "../storage/storage.ts";
+import type { PathUse, Place } from "./command.ts";
+import { Case, type Decision } from "./decision.ts";
+
+/** Paths that go to a plugin in one call. */
+const BATCH = 256;
+
+export interface EvaluatorOptions {
+  readonly hooks: HookSet;
+  readonly session: EventSession;
+  readonly user: User;
+  readonly readOnly: boolean;
+  readonly storage: Pick<Storage, "resolve">;
+}
+
+/** What is wanted of a path. */
+export interface Question extends Pick<PathUse, "target" | "size"> {
+  /** As the client names it. */
+  readonly path: string;
+  readonly command: string;
+  readonly write: boolean;
+  readonly follow: boolean;
+}
+
+/** A place that is known, and what is wanted of it. */
+export interface KnownQuestion extends Omit<Question, "path" | "follow"> {
+  readonly place: Place;
+}
+
+/**
+ * Decides what a user may do to a path, and does nothing itself: the server asks it for every request, `fsh explain` to
+ * tell why. The only call to the storage is `resolve`, for a path that has been allowed as it is named.
+ */
+export class Evaluator {
+  readonly #options: EvaluatorOptions;
+  readonly #home: SafePath;
+  /** Whether names in the served folder may be others than the client's, or be refused one by one. */
+  readonly strict: boolean;
+
+  /** @throws {FshError} PATH_REJECTED for a home that is no acceptable path */
+  constructor(options: EvaluatorOptions) {
+    this.#options = options;
+    this.#home = safePath(options.user.home ?? ROOT);
+    this.strict = this.#home !== ROOT || options.hooks.has("filterPath", "authorize");
+  }
+
+  /** A decision for each, in their order; the plugins are asked about all of them together. */
+  async decide(questions: readonly Question[]): Promise<Decision[]> {
+    const cases = questions.map((question) => new Case(question));
+    for (const one of cases) one.attempt("path", () => this.#begin(one));
+    if (this.#options.hooks.has("filterPath")) await this.#mapAll(cases);
+    for (const one of cases) this.#mayAtAll(one);
+    await this.#authorize(cases, (one) => one.virtual);
+    if (this.strict) await this.#followLinks(cases);
+    return cases;
+  }
+
+  /** As `decide`, for places that `below` found: their paths are known and free of links. */
+  async decideKnown(questions: readonly KnownQuestion[]): Promise<Decision[]> {
+    const cases = questions.map((question) => new Case(question, question.place));
+    for (const one of cases) this.#mayAtAll(one);
+    await this.#authorize(cases, (one) => one.virtual);
+    await this.#authorize(cases.filter((one) => one.real !== one.virtual), (one) => one.real);
+    return cases;
+  }
+
+  /** The objects of these names in a folder; null for one that is hidden, or whose path leads elsewhere. */
+  async below(folder: Place, names: readonly string[], command: string): Promise<(Place | null)[]> {
+    const places = names.map((name) => this.#child(folder, name));
+    if (!this.#options.hooks.has("filterPath")) return places;
+    await this.#keepOnly(places, { command, from: (place) => this.#join(place.asked), to: (place) => place.virtual });
+    // Reached through a link: its own name counts as well.
+    if (folder.real !== folder.virtual) {
+      await this.#keepOnly(places, { command, from: (place) => place.real, to: (place) => place.real });
+    }
+    return places;
+  }
+
+  /** Whether the user may read what lies at `real`; for the places that symbolic links lead to. */
+  async decideReal(real: SafePath, question: Question): Promise<Decision> {
+    const one = new Case(question, { asked: real, virtual: real, real });
+    await this.#followLinks([one], { always: true });
+    return one;
+  }
+
+  /** Syntax and home. */
+  #begin(one: Case): void {
+    one.asked = safePath(one.question.path);
+    one.virtual = one.real = this.#join(one.asked);
+    if (this.#home !== ROOT) one.step({ rule: "home", path: one.asked, became: one.virtual });
+    const { target } = one.question;
+    if (target !== undefined) one.target = this.#targetOf(target);
+  }
+
+  /** The other end has a question of its own, which says what is wrong with it. */
+  #targetOf(path: string): string {
+    try {
+      return this.#join(safePath(path));
+    } catch {
+      return path;
+    }
+  }
+
+  #join(asked: SafePath): SafePath {
+    if (this.#home === ROOT) return asked;
+    return asked === ROOT ? this.#home : childPath(this.#home, asked.slice(1));
+  }
+
+  #child(folder: Place, name: string): Place | null {
+    try {
+      const asked = childPath(folder.asked, name);
+      const virtual = folder.virtual === folder.asked ? asked : childPath(folder.virtual, name);
+      return { asked, virtual, real: folder.real === folder.virtual ? virtual : childPath(folder.real, name) };
+    } catch {
+      // A name that no request could use.
+      return null;
+    }
+  }
+
+  async #mapAll(cases: readonly Case[]): Promise<void> {
+    const open = cases.filter((one) => one.isOpen);
+    const paths = open.flatMap(({ virtual, target, question: { command } }) => [
+      { command, path: virtual },
+      ...(target === undefined ? [] : [{ command, path: target }]),
+    ]);
+    const mappings = (await this.#map(paths)).values();
+    for (const one of open) {
+      const mapping = mappings.next().value;
+      const target = one.target === undefined ? undefined : mappings.next().value;
+      // Of what is hidden there is nothing to tell; where it goes has a question of its own.
+      if (target?.path) one.target = target.path;
+      if (!mapping?.path) {
+        one.refuse("NOT_FOUND", { rule: "filterPath", path: one.virtual, by: mapping?.by ?? null });
+        continue;
+      }
+      const { path: became, by } = mapping;
+      if (by !== null) one.step({ rule: "filterPath", path: one.virtual, by, became });
+      one.attempt("filterPath", () => {
+        one.virtual = one.real = safePath(became);
+      });
+    }
+  }
+
+  /** What holds for all paths alike. */
+  #mayAtAll(one: Case): void {
+    if (!one.isOpen) return;
+    const { user: { expires = Infinity, access }, readOnly } = this.#options;
+    const path = one.virtual;
+    if (Date.now() >= expires) {
+      one.refuse("NOT_PERMITTED", { rule: "expires", path, reason: "the account has expired" });
+    } else if (one.question.write && access === "read") {
+      one.refuse("NOT_PERMITTED", { rule: "access", path, reason: "this user may only read" });
+    } else if (one.question.write && readOnly) {
+      one.refuse("READ_ONLY", { rule: "read-only", path });
+    }
+  }
+
+  async #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> {
+    const { hooks, session, user } = this.#options;
+    if (!hooks.has("authorize")) return;
+    await inBatches(cases.filter((one) => one.isOpen), async (batch) => {
+      const facts = batch.map((one) => {
+        const { command, size } = one.question;
+        return { session, user, command, path: pathOf(one), target: one.target, size };
+      });
+      const rulings = await hooks.rule("authorize", facts);
+      for (const [at, one] of batch.entries()) {
+        const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
+        const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
+        if (!allow) one.refuse("NOT_PERMITTED", step);
+        else if (by !== null) one.step(step);
+      }
+    });
+  }
+
+  /** Where symbolic links lead, which must be allowed like what was named. */
+  async #followLinks(cases: readonly Case[], options: { readonly always: boolean } = { always: false }): Promise<void> {
+    const led: Case[] = [];
+    for (const one of cases) {
+      if (!one.isOpen) continue;
+      try {
+        one.real = await this.#options.storage.resolve(one.virtual, { follow: one.question.follow });
+      } catch (error) {
+        one.fail(error, { rule: "link", path: one.virtual });
+        continue;
+      }
+      if (one.real === one.virtual && !options.always) continue;
+      one.step({ rule: "link", path: one.virtual, became: one.real });
+      if (isWithin(one.real, this.#home)) led.push(one);
+      else one.refuse("NOT_PERMITTED", { rule: "link", path: one.real, reason: "it leads out of the served folder" });
+    }
+    const mappings = await this.#map(led.map(({ real, question: { command } }) => ({ command, path: real })));
+    for (const [at, one] of led.entries()) {
+      const { path, by } = mappings[at] ?? { path: null, by: null };
+      if (path !== one.real) one.refuse("NOT_FOUND", { rule: "filterPath", path: one.real, by });
+    }
+    await this.#authorize(led, (one) => one.real);
+  }
+
+  /** Makes null what `filterPath` does not lead from the one name to the other. */
+  async #keepOnly(
+    places: (Place | null)[],
+    options: { command: string; from: (place: Place) => SafePath; to: (place: Place) => SafePath },
+  ): Promise<void> {
+    const { command, from, to } = options;
+    const asked = places.flatMap((place, index) => place ? [{ place, index }] : []);
+    const mappings = await this.#map(asked.map(({ place }) => ({ command, path: from(place) })));
+    for (const [at, { place, index }] of asked.entries()) {
+      if (mappings[at]?.path !== to(place)) places[index] = null;
+    }
+  }
+
+  async #map(paths: readonly { command: string; path: string }[]) {
+    const { hooks, session, user } = this.#options;
+    if (!hooks.has("filterPath")) return paths.map(({ path }) => ({ path, by: null }));
+    return await inBatches(paths, (batch) => hooks.map(batch.map((one) => ({ session, user, ...one }))));
+  }
+}
+
+/** Hands a list over in pieces, and puts the answers together again. */
+async function inBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => Promise<R[] | void>): Promise<R[]> {
+  const answers: R[] = [];
+  for (let at = 0; at < all.length; at += BATCH) answers.push(...await ask(all.slice(at, at + BATCH)) ?? []);
+  return answers;
+}
