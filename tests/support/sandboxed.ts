@@ -72,11 +72,26 @@ export async function sandboxed(code: string, options: SandboxedOptions = {}): P
   }
 }
 
-/** Processes that this one has started and that are still there. */
-export function children(): number[] {
+/** Processes that this one has started and that work in a folder with this in its name: tests run side by side. */
+export function children(folder: string): number[] {
   const threads = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => name);
-  const lists = threads.map((thread) => Deno.readTextFileSync(`/proc/self/task/${thread}/children`));
-  return lists.flatMap((list) => list.trim().split(" ")).filter(Boolean).map(Number).filter(isAlive);
+  return threads.flatMap(childrenOf).filter((pid) => isAlive(pid) && workingFolder(pid).includes(folder));
+}
+
+function childrenOf(thread: string): number[] {
+  try {
+    return Deno.readTextFileSync(`/proc/self/task/${thread}/children`).trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function workingFolder(pid: number): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
+  }
 }
 
 /** Whether a process is there and no zombie (proc(5)). */

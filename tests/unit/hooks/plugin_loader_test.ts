@@ -74,5 +74,5 @@ Deno.test("trust is for the file or the name that it says, and errors are the pl
   await Deno.writeTextFile(file, "\nthrow new Error('not today');");
   const failure = await assertFails(() => loadPlugin(file, settings({ trust: ["rules"] })), "PLUGIN_FAILED");
   assertMatch(failure.message, /rules\.ts.*not today/);
-  assertEquals(children(), []);
+  assertEquals(children(folder.path), []);
 });

@@ -73,7 +73,7 @@ Deno.test("a change of the file, or of one that it imports, is noticed; the old 
   await eventually("the imported file's new version", 10_000, async () => await subject.reason() === "two");
   await subject.write("rules.ts", rules("three"));
   await eventually("the file's new version", 10_000, async () => await subject.reason() === "three");
-  await eventually("the old processes to go", 5_000, () => children().length === 1);
+  await eventually("the old processes to go", 5_000, () => children(subject.folder).length === 1);
   assertNotEquals(pid(subject), first);
   assertEquals(messages(subject, "error"), []);
 });
@@ -113,7 +113,7 @@ Deno.test("a broken version changes nothing, says why once, and a sound one afte
   await subject.write("rules.ts", rules("new"));
   await subject.manager.reload();
   assertEquals(await subject.reason(), "new");
-  await eventually("all other processes to go", 5_000, () => children().length === 1);
+  await eventually("all other processes to go", 5_000, () => children(subject.folder).length === 1);
 });
 
 Deno.test("half a file is not loaded: it must have stayed the same for a while", async () => {
@@ -179,7 +179,7 @@ Deno.test("50 swaps while calls run: none fails, each request keeps its rules, n
   await Promise.all(callers);
   assert(calls > 500, String(calls));
   assertEquals(messages(subject, "error"), []);
-  await eventually("the old processes to go", 5_000, () => children().length === 1);
+  await eventually("the old processes to go", 5_000, () => children(subject.folder).length === 1);
 });
 
 Deno.test("a new version gets no more permissions than the operator was shown", async () => {
@@ -220,7 +220,7 @@ Deno.test("the start: two of one name, what is wrong with one of several, settin
   assertMatch((await assertFails(start([good], { trust: ["other"] }), "USAGE")).message, /--plugin-trust other/);
   assertMatch((await assertFails(start(["nothing"]), "PLUGIN_FAILED")).message, /no such file/);
   assertMatch((await assertFails(start([folder.path]), "PLUGIN_FAILED")).message, /files of plugins are called/);
-  assertEquals(children(), []);
+  assertEquals(children(folder.path), []);
 });
 
 Deno.test("what runs how, and what it may, is said at the start", async () => {

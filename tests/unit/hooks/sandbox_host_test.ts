@@ -68,7 +68,7 @@ for (
     const reply = await ask(subject.host, "/now", 20_000);
     assert("failure" in reply);
     await restarted(subject, before);
-    assertEquals(children().length, 1);
+    assertEquals(children(subject.folder).length, 1);
   });
 }
 
@@ -82,7 +82,7 @@ Deno.test("a throw at load says where, and leaves no process", async () => {
   assertStringIncludes(await start(failing).then(() => "started", String), "no database");
   const exiting = `const { log } = console; Deno.exit = 1; throw "x";`;
   assertMatch(await start(exiting).then(() => "started", String), /can't be used/);
-  assertEquals(children(), []);
+  assertEquals(children("fsh-sandbox-"), []);
 });
 
 Deno.test("a throw in every hook is a failure of each call, with file and line, and ends nothing", async () => {
@@ -234,10 +234,10 @@ Deno.test("stopping: at once when it is idle, within its limit when it loops, an
   const first = starting.host.pid ?? 0;
   pids.push(first);
   Deno.kill(first, "SIGKILL");
-  await eventually("its next process", 3_000, () => children().find((pid) => pid !== first));
+  await eventually("its next process", 3_000, () => children(starting.folder).find((pid) => pid !== first));
   await starting[Symbol.asyncDispose]();
   assertEquals(pids.filter(isAlive), []);
-  assertEquals(children(), []);
+  assertEquals(children("fsh-sandbox-"), []);
 });
 
 Deno.test("what it has started ends with it, and does not keep it", async () => {
