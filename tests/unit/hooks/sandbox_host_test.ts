@@ -240,6 +240,20 @@ Deno.test("stopping: at once when it is idle, within its limit when it loops, an
   assertEquals(children("fsh-sandbox-"), []);
 });
 
+Deno.test("stopping does not wait for a plugin that hangs while it is started again", async () => {
+  const until = Date.now() + 2_000;
+  const subject = await start(`if (Date.now() > ${until}) await new Promise(() => {});\n${that("")}`);
+  const first = subject.host.pid ?? 0;
+  await new Promise((resolve) => setTimeout(resolve, until + 1 - Date.now()));
+  Deno.kill(first, "SIGKILL");
+  await eventually("its next process", 3_000, () => children(subject.folder).find((pid) => pid !== first));
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const begun = performance.now();
+  await subject[Symbol.asyncDispose]();
+  assert(performance.now() - begun < 1_000);
+  assertEquals(children("fsh-sandbox-"), []);
+});
+
 Deno.test("what it has started ends with it, and does not keep it", async () => {
   await using subject = await start(
     that(
