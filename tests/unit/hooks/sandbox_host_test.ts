@@ -254,20 +254,26 @@ Deno.test("stopping does not wait for a plugin that hangs while it is started ag
   assertEquals(children("fsh-sandbox-"), []);
 });
 
-Deno.test("what it has started ends with it, and does not keep it", async () => {
+Deno.test("what it has started ends with it, however it ends, and does not keep it", async () => {
   await using subject = await start(
-    that(
-      `const child = new Deno.Command("sleep", { args: ["60"] }).spawn(); return { allow: true, reason: String(child.pid) };`,
-    ),
+    that(`const child = new Deno.Command("sleep", { args: ["60"] }).spawn();
+      return { allow: true, reason: String(child.pid) };`),
     { run: ["sleep"] },
   );
-  const { answer } = await ask(subject.host, "/now") as { answer: { reason: string } };
-  const sleeper = Number(answer.reason);
-  assert(isAlive(sleeper));
+  const sleeper = async () => {
+    const { answer } = await ask(subject.host, "/now") as { answer: { reason: string } };
+    assert(isAlive(Number(answer.reason)));
+    return Number(answer.reason);
+  };
+  const [first, before] = [await sleeper(), subject.host.pid];
+  Deno.kill(before ?? 0, "SIGKILL");
+  await restarted(subject, before);
+  await eventually("the program to end", 2_000, () => !isAlive(first));
+  const second = await sleeper();
   const begun = performance.now();
   await subject.host.stop();
   assert(performance.now() - begun < 3_000);
-  await eventually("the program to end", 2_000, () => !isAlive(sleeper));
+  await eventually("the program to end", 2_000, () => !isAlive(second));
 });
 
 Deno.test("a program that can't be started is named", async () => {
