@@ -44,7 +44,8 @@ export class SandboxConnection {
   readonly #child: Deno.ChildProcess;
   readonly #writer: SandboxWriter;
   readonly #calls = new Map<number, (replies: readonly Reply[]) => void>();
-  readonly #log: Log;
+  #log: Log;
+  #name: string;
   readonly #allowance = new Allowance(SAID_PER_SECOND);
   #next = 1;
   #step: PromiseWithResolvers<FromSandbox> | null = null;
@@ -55,6 +56,7 @@ export class SandboxConnection {
 
   constructor(options: SandboxConnectionOptions) {
     this.#options = options;
+    this.#name = options.name;
     this.#log = options.log.with({ plugin: options.name, unhooked: true });
     this.#child = new Deno.Command(options.command, {
       args: [...options.args],
@@ -73,6 +75,12 @@ export class SandboxConnection {
       return bytes.length;
     });
     this.ended = this.#run(input);
+  }
+
+  /** What it is called in the log from now on. */
+  set name(name: string) {
+    this.#name = name;
+    this.#log = this.#options.log.with({ plugin: name, unhooked: true });
   }
 
   get pid(): number {
@@ -146,7 +154,7 @@ export class SandboxConnection {
   }
 
   #failed(detail: string): FshError {
-    return new FshError("PLUGIN_FAILED", { subject: this.#options.name, detail });
+    return new FshError("PLUGIN_FAILED", { subject: this.#name, detail });
   }
 
   async #run(input: WritableStreamDefaultWriter<Uint8Array>): Promise<string> {
@@ -194,7 +202,7 @@ export class SandboxConnection {
         this.#log[message.level](message.message, { ...message.fields });
         return LINE_COST + message.message.length + JSON.stringify(message.fields).length;
       case "print":
-        this.#options.print(message.text, this.#options.name);
+        this.#options.print(message.text, this.#name);
         return LINE_COST + message.text.length;
       case "pong": {
         const waiting = this.#pongs.splice(0);
