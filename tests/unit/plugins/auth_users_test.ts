@@ -108,9 +108,19 @@ Deno.test("auth-users: the file is read again when it changed; a broken version 
   assertStringIncludes(String(it.plugin.lines.at(-1)?.fields.error), "not JSON");
 
   await Deno.remove(it.file);
-  assertEquals(await known("backuq"), true);
+  for (let i = 0; i < 3; i++) assertEquals(await known("backuq"), true);
+  assertEquals(it.plugin.lines.filter(({ level }) => level === "error").length, 2);
   await Deno.writeTextFile(it.file, JSON.stringify({ users: {} }));
   assertEquals(await known("backuq"), false);
+});
+
+Deno.test("auth-users: a change within the same tick of the file's time stamp is seen", async () => {
+  await using it = await started({ user0: { verifier } });
+  for (let i = 0; i < 100; i++) {
+    const name = `user${i % 10}`;
+    await Deno.writeTextFile(it.file, JSON.stringify({ users: { [name]: { verifier } } }));
+    assert(await it.plugin.call(login("scram-sha-256", { user: name })) !== undefined, String(i));
+  }
 });
 
 Deno.test("auth-users: a file that is missing or wrong at the start is a clear error", async () => {
