@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { OptionValue } from "../../../lib/plugin.ts";
+import { Globs } from "../../../plugins/path_filter/globs.ts";
 import { createPathFilter } from "../../../plugins/path_filter/path_filter.ts";
 import { failure, hookEvent, type StartedPlugin, startPlugin, temporaryFolder } from "../../support/hook_events.ts";
 
@@ -145,14 +146,14 @@ Deno.test("path-filter: wrong rules are an error at the start, with their line",
   assertStringIncludes(await failure(() => start({ rules: `${folder.path}/none` })), "not found");
 });
 
-Deno.test("path-filter: memory does not grow with the paths that are asked for", async () => {
-  await using it = await start({ hide: ["/private/*", "*.key"] });
-  const ask = async (from: number, to: number) => {
-    for (let i = from; i < to; i++) await exists(it, `/${"x".repeat(200)}/${i}`);
+Deno.test("path-filter: memory does not grow with the paths that are asked for", () => {
+  const globs = new Globs(["/private/*", "*.key"].map((pattern) => ({ pattern, origin: "" })));
+  const ask = (from: number, to: number) => {
+    for (let i = from; i < to; i++) assertEquals(globs.match(`/${"x".repeat(200)}${i}/${i}`), null);
   };
-  await ask(0, 30_000);
+  ask(0, 30_000);
   const before = Deno.memoryUsage().heapUsed;
-  await ask(30_000, 130_000);
+  ask(30_000, 130_000);
   const grown = Deno.memoryUsage().heapUsed - before;
-  assert(grown < 60 * 1024 * 1024, `${grown} bytes`);
+  assert(grown < 45 * 1024 * 1024, `${grown} bytes`);
 });
