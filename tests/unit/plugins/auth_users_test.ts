@@ -57,6 +57,21 @@ Deno.test("auth-users: a password is checked against the verifier", async () => 
   assertEquals(await it.plugin.call(login("scram-sha-256", { user: "keys" })), undefined);
 });
 
+Deno.test("auth-users: an unknown name takes as long as a wrong password", async () => {
+  const slow = await makeVerifier("open sesame");
+  await using it = await started({ backup: { verifier: slow }, keys: { keys: [KEY] } });
+  const took = async (user: string) => {
+    const begun = performance.now();
+    await it.plugin.call(login("password", { user, password: "wrong" }));
+    return performance.now() - begun;
+  };
+  const known = await took("backup");
+  for (const user of ["nobody", "keys"]) {
+    const unknown = await took(user);
+    assert(unknown > known / 3, `${unknown} and ${known} ms`);
+  }
+});
+
 Deno.test("auth-users: many passwords at once are all answered, those given up on with a refusal", async () => {
   await using it = await started({ backup: { verifier } });
   const given = new AbortController();
