@@ -5,6 +5,11 @@
  */
 export { Client, type ClientOptions, DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "./client/client.ts";
 export { type FshUrl, parseUrl } from "./client/url.ts";
+export type { Authenticate, Credentials, Offer } from "./session/handshake.ts";
+export { PrivateKey } from "./base/private_key.ts";
+export { PublicKey } from "./base/public_key.ts";
+export { makeVerifier } from "./base/scram.ts";
+export type { Admission, User } from "./hooks/event.ts";
 export { Server, type ServerOptions } from "./server/server.ts";
 export { type LocalOptions, LocalStorage } from "./storage/local.ts";
 export { MemoryStorage } from "./storage/memory.ts";

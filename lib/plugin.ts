@@ -14,3 +14,11 @@ export type {
   PluginPermissions,
   PluginSetup,
 } from "./hooks/plugin.ts";
+// For the plugins that ship with fsh.
+export { printable } from "./base/bytes.ts";
+export { FshError } from "./base/errors.ts";
+export { checkPassword, makeVerifier } from "./base/scram.ts";
+export { accountUser } from "./hooks/account.ts";
+export { fileError, readText, replaceFile } from "./hooks/replace_file.ts";
+export { findToken, parseTokensFile } from "./hooks/tokens_file.ts";
+export { parseUsersFile, publicKey, type Users } from "./hooks/users_file.ts";

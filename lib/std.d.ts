@@ -48,8 +48,10 @@ declare module "@std/fs" {
 
 declare module "@std/path" {
   export const SEPARATOR: string;
-  export function basename(path: string): string;
+  export function basename(path: string, suffix?: string): string;
   export function dirname(path: string): string;
+  export function extname(path: string): string;
+  export function toFileUrl(path: string): URL;
   export function fromFileUrl(url: string | URL): string;
   export interface GlobOptions {
     readonly os?: "linux" | "windows";
@@ -66,4 +68,17 @@ declare module "@std/path" {
 
 declare module "@std/streams" {
   export function toText(stream: ReadableStream<Uint8Array>): Promise<string>;
+}
+
+// Brings no types either.
+declare module "sshpk" {
+  export interface PrivateKey {
+    readonly type: string;
+    toString(format: "pkcs8"): string;
+  }
+  const sshpk: {
+    /** Throws KeyEncryptedError for a key that needs a passphrase. */
+    parsePrivateKey(text: string, format: "ssh-private"): PrivateKey;
+  };
+  export default sshpk;
 }

@@ -27,11 +27,11 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   "lib/server": ["lib/base", "lib/wire", "lib/transport", "lib/storage", "lib/hooks", "lib/session", "lib/commands"],
   "lib/client": ["lib/base", "lib/wire", "lib/transport", "lib/storage", "lib/session", "lib/commands"],
-  "lib/cli": ["lib"],
+  "lib/cli": ["lib", "plugins/shipped.ts"],
   "lib/mod.ts": ["lib"],
   "lib/plugin.ts": ["lib/base", "lib/hooks"],
   "plugins": ["lib/plugin.ts"],
-  "main.ts": ["lib/cli/main.ts"],
+  "main.ts": ["lib/cli/main.ts", "lib/cli/sandbox.ts"],
 };
 /** Files outside the layers that a file may import. */
 const EXCEPTIONS: Readonly<Record<string, string>> = { "lib/base/version.ts": "deno.json" };

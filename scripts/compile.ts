@@ -24,7 +24,13 @@ const FALLBACK = {
  * allocates is short-lived, and otherwise memory would grow with the number of files. And machine code for every function
  * at once: most runs are over before the engine finds out which ones are worth it.
  */
-const V8_FLAGS = "--max-semi-space-size=2,--heap-growing-percent=25,--always-sparkplug";
+const V8_FLAGS = [
+  "--max-semi-space-size=2",
+  "--heap-growing-percent=25",
+  "--always-sparkplug",
+  // A plugin that could make code out of text could import what its sandbox keeps from it.
+  "--disallow-code-generation-from-strings",
+].join();
 
 /** A compiled executable ends in: magic, two u32, and a u64 (little-endian) that counts the bytes before these 24. */
 const TRAILER_BYTES = 24;
@@ -68,6 +74,8 @@ async function compile(env: Record<string, string>): Promise<{ success: boolean;
       `--v8-flags=${V8_FLAGS}`,
       "--target",
       target,
+      "--include",
+      join(project, "lib/hooks/sandbox_worker.ts"),
       "--output",
       output,
       join(project, "main.ts"),

@@ -12,6 +12,7 @@ export const ERRORS = {
   UNSUPPORTED: { code: 3, exit: 1, retryable: false, message: "not supported by the other side" },
   CANCELLED: { code: 4, exit: 1, retryable: false, message: "cancelled" },
   INTERRUPTED: { code: 5, exit: 130, retryable: true, message: "interrupted" },
+  PLUGIN_FAILED: { code: 7, exit: 1, retryable: false, message: "the plugin can't be used" },
   PARTIAL: { code: 6, exit: 7, retryable: false, message: "some of several failed" },
 
   // 20-49: what a peer sent is not FSH/1.

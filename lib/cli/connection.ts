@@ -1,13 +1,16 @@
 import { FshError } from "../base/errors.ts";
 import { Client, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { type FshUrl, parseUrlOrPath } from "../client/url.ts";
+import type { Credentials } from "../session/handshake.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
+import { Login, LOGIN_OPTIONS } from "./login.ts";
 import { makeLog } from "./output.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 
 /** Options of every subcommand that talks to a server. */
 export const CONNECTION_OPTIONS: readonly OptionRow[] = [
   durationOption("connect-timeout", DEFAULT_TIMEOUTS.connect, "for the connection, all addresses of the host together"),
+  ...LOGIN_OPTIONS,
   ...SESSION_OPTIONS,
 ];
 
@@ -16,8 +19,18 @@ export function remoteUrl(text: string): FshUrl {
 }
 
 export async function connect(url: FshUrl, args: Args, environment: Environment): Promise<Client> {
-  return await Client.connect(url, {
-    user: url.user,
+  const login = await Login.of(url, args);
+  const open = (credentials: Credentials) => openSession(url, args, { credentials, signal: environment.signal });
+  return await login.connect(open, { url, environment });
+}
+
+function openSession(
+  url: FshUrl,
+  args: Args,
+  own: { readonly credentials: Credentials; readonly signal: AbortSignal },
+): Promise<Client> {
+  return Client.connect(url, {
+    ...own,
     log: makeLog({ json: false, fallback: "error" }),
     limits: sessionLimits(args),
     timeouts: {
@@ -26,7 +39,6 @@ export async function connect(url: FshUrl, args: Args, environment: Environment)
       stall: durationOf(args, "stall-timeout"),
     },
     zeroCopy: !args.has("no-zero-copy"),
-    signal: environment.signal,
   });
 }
 

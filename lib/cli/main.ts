@@ -1,17 +1,22 @@
 import { FshError } from "../base/errors.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
+import { explainCommand } from "./explain.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
+import { keygenCommand } from "./keygen.ts";
 import { lsCommand } from "./ls.ts";
 import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
 import { complain, note } from "./output.ts";
+import { passwdCommand } from "./passwd.ts";
 import { pingCommand } from "./ping.ts";
+import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
+import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
@@ -28,6 +33,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   rmCommand,
   mvCommand,
   pingCommand,
+  pluginCommand,
+  explainCommand,
+  passwdCommand,
+  tokenCommand,
+  keygenCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];

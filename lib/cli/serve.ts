@@ -2,12 +2,14 @@ import { FshError } from "../base/errors.ts";
 import { withDeadline } from "../base/clock.ts";
 import { DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
+import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { displayName, makeLog, print } from "./output.ts";
+import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
@@ -25,7 +27,11 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
 
   fsh serve                       this folder, for this machine only
   fsh serve /srv/files --read-only
-  fsh serve --port 0 --json       any free port; a program reads which`,
+  fsh serve --port 0 --json       any free port; a program reads which
+  fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
+
+Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.
+A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fails leaves the old one in force.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
@@ -37,6 +43,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
       help: "file: on disk before it is acknowledged; none: left to the system",
     },
     { name: "limit-rate", value: "RATE", help: "bytes per second for all transfers together, as in 500K or 10M" },
+    ...PLUGIN_OPTIONS,
     { name: "json", help: "every line of output is one JSON object" },
     ...SESSION_OPTIONS,
     durationOption(
@@ -58,30 +65,51 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     });
-    const server = await Server.start({
-      transport: new TcpTransport(),
-      storage,
-      log,
-      onIdle: () => native().heap?.trim(),
-      ...serverSettings(args),
-    });
-    const root = displayName(await Deno.realPath(folder));
-    if (json) {
-      print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
-    } else print(`fsh: serving ${root} on ${server.url}`);
+    const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
+    const reload = () => void plugins.reload({ all: true });
+    try {
+      const server = await Server.start({
+        transport: new TcpTransport(),
+        storage,
+        log,
+        hooks: plugins.runner,
+        onIdle: () => native().heap?.trim(),
+        ...serverSettings(args),
+      });
+      onHangup(reload, "add");
+      const root = displayName(await Deno.realPath(folder));
+      if (json) {
+        print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
+      } else print(`fsh: serving ${root} on ${server.url}`);
 
-    const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
-    await new Promise<void>((resolve) => environment.signal.addEventListener("abort", () => resolve(), { once: true }));
-    log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
-    // What could not be told in time is cut off.
-    const limit = drain === 0 ? 0 : drain + 5000;
-    await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});
-    await sweeping;
-    storage.close();
+      const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
+      await aborted(environment.signal);
+      log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
+      // What could not be told in time is cut off.
+      const limit = drain === 0 ? 0 : drain + 5000;
+      await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});
+      await sweeping;
+    } finally {
+      onHangup(reload, "remove");
+      await plugins.stop();
+      storage.close();
+    }
     log.info("down");
     return 0;
   },
 };
+
+/** SIGHUP loads plugins anew, where there is such a signal. */
+function onHangup(reload: () => void, change: "add" | "remove"): void {
+  if (Deno.build.os === "windows") return;
+  if (change === "add") Deno.addSignalListener("SIGHUP", reload);
+  else Deno.removeSignalListener("SIGHUP", reload);
+}
+
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return;
+  await new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
 
 function serverSettings(args: Args) {
   return {

@@ -14,7 +14,7 @@ import { put, type PutOptions, type PutSource } from "../commands/put.ts";
 import { remove } from "../commands/remove.ts";
 import { getSmall, putSmall, type SmallSource } from "../commands/small_files.ts";
 import { type Info, stat } from "../commands/stat.ts";
-import type { SessionLimits } from "../session/handshake.ts";
+import type { Credentials, SessionLimits } from "../session/handshake.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import { TcpTransport } from "../transport/tcp.ts";
@@ -38,7 +38,10 @@ export const DEFAULT_TIMEOUTS = {
 
 export interface ClientOptions {
   readonly transport?: Transport;
+  /** Whom to come as, where there are no credentials. */
   readonly user?: string;
+  /** Whom to come as, and what to show. The same object for several clients spares them the slow part of a password. */
+  readonly credentials?: Credentials;
   readonly log?: Log;
   readonly limits?: Partial<SessionLimits>;
   /** Milliseconds. */
@@ -92,7 +95,7 @@ export class Client {
       agent: `fsh/${VERSION}`,
       capabilities: [ZSTD],
       ...(options.zeroCopy === undefined ? {} : { zeroCopy: options.zeroCopy }),
-      user: options.user ?? "",
+      credentials: options.credentials ?? { user: options.user ?? "" },
     });
     const interrupt = () => session.abort(new FshError("INTERRUPTED"));
     signal?.addEventListener("abort", interrupt);

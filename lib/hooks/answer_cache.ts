@@ -32,6 +32,11 @@ export class AnswerCache {
     if (oldest !== undefined) answers.delete(oldest);
     answers.set(key(host, hook, facts), { reply: keep.reply, until: performance.now() + keep.seconds * 1000 });
   }
+
+  forget<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): void {
+    const answers = this.#sessions.get(facts.session);
+    answers?.delete(key(host, hook, facts));
+  }
 }
 
 /** All that the answer may depend on, the session aside. */

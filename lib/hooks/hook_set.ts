@@ -1,8 +1,9 @@
 import type { Log } from "../base/log.ts";
 import { readAdmission, readPath, readVerdict } from "./answers.ts";
 import { AnswerCache } from "./answer_cache.ts";
+import { callWithin } from "./call_within.ts";
 import type { Admission, EventFacts } from "./event.ts";
-import { type DecideHook, type HookName, hookRow, type ObserveHook } from "./hooks.ts";
+import type { DecideHook, HookName, ObserveHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
 import { Observers } from "./observers.ts";
 
@@ -43,7 +44,7 @@ export class HookSet {
   readonly #byHook = new Map<HookName, readonly PluginHost[]>();
   #users = 0;
   #retired = false;
-  readonly #gone = Promise.withResolvers<void>();
+  readonly #unused = Promise.withResolvers<void>();
 
   constructor(hosts: readonly PluginHost[], log: Log) {
     this.hosts = hosts;
@@ -78,18 +79,16 @@ export class HookSet {
     };
   }
 
-  /** Stops the plugins once nobody uses them; resolves when they have. */
-  retire(): Promise<void> {
+  /** Resolves once nobody uses the set any more and all that was to be told is told. */
+  async retire(): Promise<void> {
     this.#retired = true;
     this.#settle();
-    return this.#gone.promise;
+    await this.#unused.promise;
+    await this.#observers.drain();
   }
 
   #settle(): void {
-    if (!this.#retired || this.#users > 0) return;
-    this.#observers.drain()
-      .then(() => Promise.all(this.hosts.map((host) => host.stop())))
-      .then(() => this.#gone.resolve(), () => this.#gone.resolve());
+    if (this.#retired && this.#users === 0) this.#unused.resolve();
   }
 
   /** Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. */
@@ -175,6 +174,8 @@ export class HookSet {
         } catch (error) {
           const reason = error instanceof Error ? error.message : String(error);
           this.#log.error("a plugin failed", { plugin: host.manifest.name, hook, reason, unhooked: true });
+          // An answer that means nothing is a failure, and those are not kept.
+          if (asked[at]) this.#cache.forget(host, hook, asked[at]);
           if (!host.manifest.failOpen.includes(hook)) to.fail(index, host);
         }
       }
@@ -202,23 +203,7 @@ export class HookSet {
     });
   }
 
-  async #call<N extends DecideHook>(
-    host: PluginHost,
-    hook: N,
-    facts: readonly EventFacts<N>[],
-  ): Promise<readonly Reply[]> {
-    const limit = host.manifest.deadlines[hook] ?? hookRow(hook).deadline;
-    const controller = new AbortController();
-    const late = Promise.withResolvers<readonly Reply[]>();
-    const timer = setTimeout(() => {
-      controller.abort();
-      late.resolve(facts.map(() => ({ failure: `no answer within ${limit} ms` })));
-    }, limit);
-    try {
-      const events = facts.map((one) => makeEvent(hook, one));
-      return await Promise.race([host.call(hook, events, controller.signal), late.promise]);
-    } finally {
-      clearTimeout(timer);
-    }
+  #call<N extends DecideHook>(host: PluginHost, hook: N, facts: readonly EventFacts<N>[]): Promise<readonly Reply[]> {
+    return callWithin(host, hook, facts.map((one) => makeEvent(hook, one)));
   }
 }

@@ -1,6 +1,7 @@
 import type { Log } from "../base/log.ts";
+import { callWithin } from "./call_within.ts";
 import type { HookEvent } from "./event.ts";
-import { type HookName, hookRow } from "./hooks.ts";
+import type { HookName } from "./hooks.ts";
 import type { PluginHost } from "./host.ts";
 
 /** Events that may wait for one plugin. */
@@ -38,7 +39,8 @@ class Queue {
   readonly #host: PluginHost;
   readonly #log: Log;
   #events: HookEvent[] = [];
-  #pumping: Promise<void> | null = null;
+  #pumping = false;
+  #pumped: Promise<void> = Promise.resolve();
   #dropped = 0;
   #complained = -Infinity;
 
@@ -51,28 +53,27 @@ class Queue {
     if (!this.#host.manifest.hooks.includes(event.hook)) return;
     if (this.#events.length >= MOST) return this.#drop();
     this.#events.push(event);
-    this.#pumping ??= this.#pump();
+    if (!this.#pumping) this.#pumped = this.#pump();
   }
 
   async idle(): Promise<void> {
-    while (this.#pumping) await this.#pumping;
+    while (this.#pumping) await this.#pumped;
   }
 
   async #pump(): Promise<void> {
+    this.#pumping = true;
     // What is told together in one turn goes together.
     await Promise.resolve();
     while (this.#events.length > 0) {
       const hook = this.#events[0]?.hook as HookName;
       const end = this.#events.findIndex((event) => event.hook !== hook);
       const batch = this.#events.splice(0, Math.min(BATCH, end === -1 ? this.#events.length : end));
-      const limit = this.#host.manifest.deadlines[hook] ?? hookRow(hook).deadline;
-      const replies = await this.#host.call(hook, batch, AbortSignal.timeout(limit));
+      const replies = await callWithin(this.#host, hook, batch);
       for (const reply of replies) {
         if ("failure" in reply) this.#log.error("a plugin failed", { hook, reason: reply.failure });
       }
     }
-    // At once, or what is pushed before anybody hears of the end would wait for the next event.
-    this.#pumping = null;
+    this.#pumping = false;
   }
 
   #drop(): void {

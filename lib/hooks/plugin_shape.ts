@@ -17,6 +17,8 @@ const KNOWN = [
 ];
 const PERMISSIONS = ["net", "read", "write", "env", "run"];
 const OPTION_TYPES = ["string", "number", "boolean", "strings"];
+/** Most milliseconds of a deadline, and seconds in a cache. */
+const MOST_TIME = 86_400_000;
 
 /**
  * Checks that what a file exports is a plugin. It comes from a stranger: nothing is taken for granted.
@@ -29,6 +31,9 @@ export function asPlugin(exported: unknown): Plugin {
   if (unknown !== undefined) throw new TypeError(`${unknown} is no property of a plugin; it has ${KNOWN.join(", ")}`);
   if (typeof plugin.name !== "string" || !NAME.test(plugin.name)) {
     throw new TypeError("name must be 1 to 64 letters, digits and dashes");
+  }
+  if (plugin.description !== undefined && typeof plugin.description !== "string") {
+    throw new TypeError("description must be a text");
   }
   checkHooks(object(plugin.hooks, "hooks must be an object of functions"));
   checkPermissions(plugin.permissions);
@@ -71,18 +76,32 @@ function checkPermissions(permissions: unknown): void {
     if (!PERMISSIONS.includes(name)) {
       throw new TypeError(`permissions.${name}: there is no such permission; there are ${PERMISSIONS.join(", ")}`);
     }
-    texts(list, `permissions.${name}`);
+    if (texts(list, `permissions.${name}`).includes("")) throw new TypeError(`permissions.${name}: one is empty`);
   }
 }
 
 function checkOptions(options: unknown): void {
   if (options === undefined) return;
   for (const [name, declared] of Object.entries(object(options, "options must be an object"))) {
-    const { type, help } = object(declared, `options.${name} must be { type, help }`);
+    const { type, help, default: fallback, optional, values } = object(
+      declared,
+      `options.${name} must be { type, help }`,
+    );
     if (typeof type !== "string" || !OPTION_TYPES.includes(type)) {
       throw new TypeError(`options.${name}.type must be one of ${OPTION_TYPES.join(", ")}`);
     }
     if (typeof help !== "string") throw new TypeError(`options.${name}.help must say what the option is for`);
+    if (fallback !== undefined && !isOfType(fallback, type)) {
+      throw new TypeError(`options.${name}.default must be a ${type}`);
+    }
+    if (optional !== undefined && typeof optional !== "boolean") {
+      throw new TypeError(`options.${name}.optional must be true or false`);
+    }
+    if (
+      values !== undefined && !(Array.isArray(values) && values.every((one) => /^(string|number)$/.test(typeof one)))
+    ) {
+      throw new TypeError(`options.${name}.values must be a list of texts or numbers`);
+    }
   }
 }
 
@@ -90,10 +109,16 @@ function checkNumbers(what: string, value: unknown, fits: (hook: HookName) => bo
   if (value === undefined) return;
   for (const [name, number] of Object.entries(object(value, `${what} must be an object of numbers`))) {
     if (!isHook(name) || !fits(name)) throw new TypeError(`${what}.${name}: there is no such hook that it is for`);
-    if (typeof number !== "number" || !(number >= 0)) {
-      throw new TypeError(`${what}.${name} must be a number, 0 or more`);
+    if (typeof number !== "number" || !(number >= 0 && number <= MOST_TIME)) {
+      throw new TypeError(`${what}.${name} must be a number from 0 to ${MOST_TIME}`);
     }
   }
+}
+
+function isOfType(value: unknown, type: string): boolean {
+  const actual: string = typeof value;
+  if (type !== "strings") return actual === type;
+  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }
 
 function object(value: unknown, complaint: string): Record<string, unknown> {

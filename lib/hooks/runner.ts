@@ -5,11 +5,14 @@ import type { PluginHost } from "./host.ts";
 /** Has the set of plugins that holds now; the only thing that changes when plugins are loaded anew. */
 export class HookRunner {
   readonly #log: Log;
+  /** In how many sets that are in use each plugin is. */
+  readonly #uses = new Map<PluginHost, number>();
+  readonly #retiring = new Set<Promise<void>>();
   #current: HookSet;
 
   constructor(hosts: readonly PluginHost[] = [], log: Log = silentLog) {
     this.#log = log;
-    this.#current = new HookSet(hosts, log);
+    this.#current = this.#set(hosts);
   }
 
   /** The set for what begins now. */
@@ -17,14 +20,37 @@ export class HookRunner {
     return this.#current;
   }
 
-  /** From now on these hold. The ones before are stopped when the last request under them has ended. */
-  swap(hosts: readonly PluginHost[]): Promise<void> {
+  /** From now on these hold. Those that are replaced are stopped when the last request under them has ended. */
+  swap(hosts: readonly PluginHost[]): void {
     const before = this.#current;
-    this.#current = new HookSet(hosts, this.#log);
-    return before.retire();
+    this.#current = this.#set(hosts);
+    this.#retire(before);
   }
 
-  stop(): Promise<void> {
-    return this.#current.retire();
+  /** Stops all plugins. */
+  async stop(): Promise<void> {
+    this.swap([]);
+    while (this.#retiring.size > 0) await Promise.all(this.#retiring);
+  }
+
+  #set(hosts: readonly PluginHost[]): HookSet {
+    for (const host of hosts) this.#uses.set(host, (this.#uses.get(host) ?? 0) + 1);
+    return new HookSet(hosts, this.#log);
+  }
+
+  #retire(set: HookSet): void {
+    const retiring = (async () => {
+      await set.retire();
+      await Promise.all(set.hosts.map((host) => this.#release(host)));
+    })();
+    this.#retiring.add(retiring);
+    retiring.finally(() => this.#retiring.delete(retiring));
+  }
+
+  async #release(host: PluginHost): Promise<void> {
+    const uses = (this.#uses.get(host) ?? 1) - 1;
+    if (uses > 0) return void this.#uses.set(host, uses);
+    this.#uses.delete(host);
+    await host.stop();
   }
 }

@@ -32,6 +32,7 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
   const command = name.toLowerCase();
   const begun = clock.now();
   const seconds = () => Number(((clock.now() - begun) / 1000).toFixed(3));
+  if (visit.preparing) await visit.preparing;
   const { session, user, log } = visit;
   using _held = hooks.acquire();
   const evaluator = new Evaluator({ hooks, session, user, readOnly, storage });

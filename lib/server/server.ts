@@ -3,6 +3,9 @@ import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
+import { safePath } from "../base/virtual_path.ts";
+import { makeFolders } from "../commands/mkdir.ts";
+import type { User } from "../hooks/event.ts";
 import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
@@ -41,6 +44,9 @@ export interface ServerOptions {
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
+  /** Ways to come in that are offered; by default, everybody may, without any proof. */
+  readonly methods?: readonly string[];
+  readonly authenticate?: Authenticate;
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
   readonly stallTimeout: number;
@@ -126,8 +132,8 @@ export class Server {
   }
 
   #take(connection: Connection): void {
-    const { maxSessions, transport: { scheme }, log, clock = systemClock } = this.#options;
-    const visit = new Visit({ connection, scheme, runner: this.#hooks, log, clock });
+    const { maxSessions, log, clock = systemClock } = this.#options;
+    const visit = new Visit({ connection, runner: this.#hooks, log, clock });
     if (this.#sessions.size + this.#arriving.size >= maxSessions) {
       visit.log.warn("connection refused", { reason: `${maxSessions} sessions already` });
       return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: `at most ${maxSessions}` }));
@@ -160,7 +166,13 @@ export class Server {
   async #run(connection: Connection, visit: Visit): Promise<void> {
     const { storage, readOnly, limiter, clock = systemClock } = this.#options;
     const { log } = visit;
-    const authenticate: Authenticate = (offer) => this.#authenticate(visit, offer);
+    const { authenticate = visit.authenticate } = this.#options;
+    const admit = (user: User, method: string) => {
+      const name = String(++this.#sessionNumber);
+      visit.begin(name, user, method);
+      visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
+      return name;
+    };
     const serve = (stream: Stream, request: Message) => {
       const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
@@ -168,14 +180,16 @@ export class Server {
       this.#commands.add(command);
       return serving;
     };
-    const session = this.#session(connection, log, { serve, authenticate });
+    const session = this.#session(connection, log, { serve, authenticate, admit });
     this.#sessions.add(session);
     try {
       await session.start();
       const { agent, heartbeat, misses } = session.terms ?? {};
-      log.info("session opened", { ...session.identity, agent, heartbeat, misses });
-    } catch {
-      // Said with the end below.
+      const { session: name, user } = session.identity;
+      log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
+    } catch (error) {
+      // Told at once: the session's last words take a while. All else is said with the end below.
+      if (isError(error, "AUTH_FAILED")) visit.refuse(error, session.claim ?? {});
     }
     const end = await session.ended;
     this.#sessions.delete(session);
@@ -203,6 +217,7 @@ export class Server {
     answers: {
       readonly serve: (stream: Stream, request: Message) => Promise<void>;
       readonly authenticate: Authenticate;
+      readonly admit?: (user: User, method: string) => string;
     },
   ): Session {
     const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
@@ -217,23 +232,18 @@ export class Server {
       agent: `fsh/${VERSION}`,
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
       zeroCopy: this.#options.zeroCopy ?? true,
-      methods: ["anonymous", ...this.#hooks.current.methods],
+      methods: this.#options.methods ?? ["anonymous", ...this.#hooks.current.methods],
       ...answers,
     });
   }
+}
 
-  /** Lets a client in under the name that the plugins give it. */
-  async #authenticate(visit: Visit, { method, user }: Parameters<Authenticate>[0]) {
-    const admission = method === "anonymous" ? await visit.authenticate({ method, user }) : { allow: false };
-    // A verifier asks for a proof, and here there is none.
-    if ("user" in admission && !("verifier" in admission)) {
-      const session = String(++this.#sessionNumber);
-      visit.begin(session, admission.user, method);
-      return { session, user: admission.user.name };
-    }
-    const error = new FshError("AUTH_FAILED", { detail: "reason" in admission ? admission.reason : undefined });
-    visit.refuse(error, { user, method });
-    throw error;
+/** A user's home is there from the first visit on. */
+async function makeHome(storage: Storage, home: string, log: Log): Promise<void> {
+  try {
+    await makeFolders(storage, safePath(home));
+  } catch (error) {
+    log.warn("a user's home can't be made", { home, reason: toFshError(error).message });
   }
 }
 

@@ -3,15 +3,15 @@ import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { EventSession, User } from "../hooks/event.ts";
 import type { HookRunner } from "../hooks/runner.ts";
-import { type Authenticator, authenticator } from "../session/authenticator.ts";
+import { authenticator } from "../session/authenticator.ts";
+import type { Authenticate } from "../session/doorkeeper.ts";
+import { isSecure } from "../session/secure.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Connection } from "../transport/transport.ts";
 import { hookedLog } from "./hooked_log.ts";
 
 export interface VisitOptions {
   readonly connection: Connection;
-  /** Of the transport, as URLs have it. */
-  readonly scheme: string;
   readonly runner: HookRunner;
   readonly log: Log;
   readonly clock: Clock;
@@ -24,17 +24,20 @@ export class Visit {
   /** Names where the client is; once it was let in, also who it is. */
   log: Log;
   user: User = { name: "" };
-  readonly authenticate: Authenticator;
+  /** What must be there before the first request is answered; null: nothing. */
+  preparing: Promise<void> | null = null;
+  readonly authenticate: Authenticate;
   readonly #options: VisitOptions;
   readonly #begun: number;
   readonly #session: { id: string };
   #refused = false;
 
   constructor(options: VisitOptions) {
-    const { connection: { remote }, scheme, runner, log, clock } = options;
+    const { connection, runner, log, clock } = options;
+    const { remote } = connection;
     this.#options = options;
     this.#begun = clock.now();
-    this.session = this.#session = sessionOf(remote, scheme);
+    this.session = this.#session = sessionOf(connection);
     const whose = () => this.#session.id === "" ? { session: this.session } : this.#whose;
     this.log = hookedLog(log, runner, whose).with({ remote });
     this.authenticate = authenticator(runner, { session: this.session, log: this.log });
@@ -85,10 +88,8 @@ export class Visit {
     });
   }
 
-  /** The session is over. */
+  /** The session is over. `bytes`: both ways. */
   end({ how, error }: SessionEnd, bytes: number): void {
-    // Refused by the handshake itself: there was nobody to ask.
-    if (this.session.id === "" && error?.error === "AUTH_FAILED") this.refuse(error);
     this.#options.runner.current.observe("disconnect", {
       ...(this.session.id === "" ? { session: this.session } : this.#whose),
       how: how === "graceful" ? how : how === "timed-out" ? "timeout" : "abrupt",
@@ -104,10 +105,10 @@ export function errorFact(error: FshError): { name: string; code: number; messag
   return { name: error.error, code: error.code, message: error.message };
 }
 
-function sessionOf(remote: string, scheme: string): EventSession {
+function sessionOf(connection: Connection): EventSession {
+  const { remote } = connection;
   const cut = remote.lastIndexOf(":");
   const address = cut < 0 ? remote : remote.slice(0, cut).replace(/^\[|\]$/g, "");
   const port = Number(remote.slice(cut + 1)) || 0;
-  const loopback = /^(::ffff:)?127\./.test(address) || address === "::1";
-  return { id: "", address, port, secure: loopback || scheme === "fshs" || scheme === "fshq" };
+  return { id: "", address, port, secure: isSecure(connection) };
 }

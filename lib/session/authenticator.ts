@@ -2,20 +2,7 @@ import { safePath } from "../base/virtual_path.ts";
 import type { Log } from "../base/log.ts";
 import type { Admission, EventSession } from "../hooks/event.ts";
 import type { HookRunner } from "../hooks/runner.ts";
-
-/** What a client offers to be let in. */
-export interface Offer {
-  readonly method: string;
-  /** The name that is claimed; empty: nobody in particular. */
-  readonly user: string;
-  readonly token?: string | undefined;
-  readonly password?: string | undefined;
-  /** A public key that the client has proved to own. */
-  readonly key?: string | undefined;
-}
-
-/** Decides who is let in, and as whom. An answer with a verifier still asks for the proof. */
-export type Authenticator = (offer: Offer) => Promise<Admission>;
+import type { Authenticate, Offer } from "./doorkeeper.ts";
 
 /**
  * Asks the plugins. Without one that knows accounts everybody is let in under the name that is claimed; with one, nobody
@@ -24,11 +11,10 @@ export type Authenticator = (offer: Offer) => Promise<Admission>;
 export function authenticator(
   runner: HookRunner,
   options: { readonly session: EventSession; readonly log: Log },
-): Authenticator {
+): Authenticate {
   const { session, log } = options;
-  return async ({ method, user, token, password, key }) => {
+  const ask = async ({ method, user, token, password, key }: Offer): Promise<Admission> => {
     const hooks = runner.current;
-    if (!hooks.has("authenticate")) return { user: { name: user } };
     using _held = hooks.acquire();
     const admitted = await hooks.admit({ session, user: { name: user }, method, token, password, key });
     if (!admitted) return { allow: false };
@@ -38,6 +24,7 @@ export function authenticator(
     log.warn("a user is not let in", { plugin: by, user, method, reason: wrong });
     return { allow: false, reason: wrong };
   };
+  return (offer) => runner.current.has("authenticate") ? ask(offer) : { user: { name: offer.user } };
 }
 
 /** Why a user can't be let in although a plugin vouches for him; null: he can. */

@@ -1,6 +1,14 @@
 import { FshError } from "../base/errors.ts";
 import { encodeMessage, type MessageOf } from "../wire/codec.ts";
+import type { User } from "../hooks/event.ts";
 import { type FrameFields, MAX_DATA, type Role } from "../wire/frames.ts";
+import { Applicant, type Credentials } from "./credentials.ts";
+import { type Answer, Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
+import { hashHellos } from "./key_proof.ts";
+
+export type { Credentials } from "./credentials.ts";
+export type { Authenticate, Offer } from "./doorkeeper.ts";
+export type { Method } from "./methods.ts";
 
 /** The version in HELLO; the preface names the same. */
 export const PROTOCOL_VERSION = 1;
@@ -39,20 +47,18 @@ export interface Terms {
   readonly agent: string;
 }
 
-/** Server: decides over credentials. */
-export type Authenticate = (
-  offer: { method: string; user: string; data: Uint8Array },
-) => Promise<{ readonly session: string; readonly user: string } | { readonly challenge: Uint8Array }>;
-
-export interface HandshakeOptions {
+export interface HandshakeOptions extends DoorkeeperOptions {
   readonly limits: SessionLimits;
   readonly agent: string;
   readonly capabilities?: readonly string[];
-  /** Server: what is offered, and who decides. */
+  /** Server: what is offered, in HELLO. */
   readonly methods?: readonly string[];
-  readonly authenticate?: Authenticate;
-  /** Client: the user's name; empty for nobody in particular. */
-  readonly user?: string;
+  /** Server: somebody was let in; names the session. */
+  readonly admit?: (user: User, method: string) => string;
+  /** Whether nobody on the way can read along. */
+  readonly secure?: boolean;
+  /** Client: whom it comes as, and what it can show; by default as nobody in particular. */
+  readonly credentials?: Credentials;
 }
 
 export interface HandshakeStep {
@@ -62,21 +68,28 @@ export interface HandshakeStep {
   readonly ready?: boolean;
 }
 
+/** Name of a session, and who it is for. A client knows no more of its user than the name. */
+export interface Identity {
+  readonly session: string;
+  readonly user: User;
+}
+
 /** HELLO both ways, then AUTH and READY: who may speak, and on what terms. */
 export class Handshake {
   readonly #role: Role;
   readonly #options: HandshakeOptions;
-  #judging = false;
-  identity = { session: "", user: "" };
+  readonly #hello: Uint8Array;
+  #peerHello: FrameFields<"HELLO"> | null = null;
+  #doorkeeper: Doorkeeper | null = null;
+  #applicant: Applicant | null = null;
+  #busy = false;
+  identity: Identity = { session: "", user: { name: "" } };
 
   constructor(role: Role, options: HandshakeOptions) {
     this.#role = role;
     this.#options = options;
-  }
-
-  hello(): Uint8Array {
-    const { limits, agent, capabilities = [], methods = [] } = this.#options;
-    return encodeMessage("HELLO", 0, {
+    const { limits, agent, capabilities = [], methods = [] } = options;
+    this.#hello = encodeMessage("HELLO", 0, {
       version: PROTOCOL_VERSION,
       agent,
       capabilities,
@@ -89,43 +102,94 @@ export class Handshake {
     });
   }
 
-  /** Answers at once where nobody has to be asked. @throws {FshError} BAD_VERSION, BAD_FIELD, AUTH_FAILED */
+  hello(): Uint8Array {
+    return this.#hello;
+  }
+
+  /** Server: who wants to come in, and how; null before the first AUTH. Not proved. */
+  get claim(): { readonly method: string; readonly user: string } | null {
+    return this.#doorkeeper?.claim ?? null;
+  }
+
+  /**
+   * Answers at once where nobody has to be asked.
+   *
+   * @throws {FshError} BAD_VERSION, BAD_FIELD, AUTH_FAILED, UNEXPECTED_FRAME
+   */
   receive(message: MessageOf<"HELLO" | "AUTH" | "CHALLENGE" | "READY">): HandshakeStep | Promise<HandshakeStep> {
     switch (message.name) {
-      case "HELLO": {
-        const terms = agree(this.#options.limits, (message as MessageOf<"HELLO">).fields);
-        if (this.#role === "server") return { send: [this.hello()], terms };
-        return { send: [this.#auth((message as MessageOf<"HELLO">).fields.methods)], terms };
-      }
+      case "HELLO":
+        return this.#greeted((message as MessageOf<"HELLO">).fields);
       case "AUTH":
-        if (this.#judging) throw new FshError("UNEXPECTED_FRAME", { subject: "AUTH", detail: "one at a time" });
         return this.#judge((message as MessageOf<"AUTH">).fields);
       case "CHALLENGE":
-        throw new FshError("UNSUPPORTED", { detail: "a challenge that was not asked for" });
+        return this.#challenged((message as MessageOf<"CHALLENGE">).fields.data);
       default:
-        this.identity = (message as MessageOf<"READY">).fields;
-        return { send: [], ready: true };
+        return this.#welcomed((message as MessageOf<"READY">).fields);
     }
   }
 
-  #auth(methods: readonly string[]): Uint8Array {
-    if (!methods.includes("anonymous")) {
-      throw new FshError("AUTH_FAILED", { detail: `the server asks for ${methods.join(" or ") || "nothing known"}` });
-    }
-    return encodeMessage("AUTH", 0, { method: "anonymous", user: this.#options.user ?? "", data: new Uint8Array() });
+  /** The session is over: nobody need go on judging. */
+  stop(): void {
+    this.#doorkeeper?.stop();
   }
 
-  async #judge(fields: FrameFields<"AUTH">): Promise<HandshakeStep> {
-    const { methods = [], authenticate } = this.#options;
-    if (!authenticate || !methods.includes(fields.method)) {
-      throw new FshError("AUTH_FAILED", { detail: `method ${fields.method} is not offered` });
+  #greeted(fields: FrameFields<"HELLO">): HandshakeStep | Promise<HandshakeStep> {
+    const terms = agree(this.#options.limits, fields);
+    this.#peerHello = fields;
+    if (this.#role === "server") return { send: [this.#hello], terms };
+    const { credentials = { user: "" }, secure = false } = this.#options;
+    this.#applicant = new Applicant(credentials, { secure, hellos: () => this.#hellos() });
+    return this.#say(this.#applicant.begin(fields.methods), terms);
+  }
+
+  #judge(auth: FrameFields<"AUTH">): HandshakeStep | Promise<HandshakeStep> {
+    this.#doorkeeper ??= new Doorkeeper(this.#options, () => this.#hellos());
+    const answer = this.#doorkeeper.receive(auth);
+    return answer instanceof Promise ? answer.then((answer) => this.#answered(answer)) : this.#answered(answer);
+  }
+
+  #answered({ challenge, user }: Answer): HandshakeStep {
+    const send: Uint8Array[] = [];
+    if (challenge) send.push(encodeMessage("CHALLENGE", 0, { data: challenge }));
+    if (!user) return { send };
+    this.identity = { session: this.#options.admit?.(user, this.claim?.method ?? "") ?? "", user };
+    send.push(encodeMessage("READY", 0, { session: this.identity.session, user: user.name }));
+    return { send, ready: true };
+  }
+
+  #challenged(data: Uint8Array): HandshakeStep | Promise<HandshakeStep> {
+    return this.#say(this.#applicantFor("CHALLENGE").challenge(data));
+  }
+
+  #welcomed({ session, user }: FrameFields<"READY">): HandshakeStep {
+    this.#applicantFor("READY").welcome();
+    this.identity = { session, user: { name: user } };
+    return { send: [], ready: true };
+  }
+
+  /** Client: who speaks next; nobody while an answer is being worked out. */
+  #applicantFor(frame: string): Applicant {
+    if (this.#applicant && !this.#busy) return this.#applicant;
+    throw new FshError("UNEXPECTED_FRAME", { subject: frame, detail: "it was not its turn" });
+  }
+
+  #say(
+    auth: FrameFields<"AUTH"> | null | Promise<FrameFields<"AUTH"> | null>,
+    terms?: Terms,
+  ): HandshakeStep | Promise<HandshakeStep> {
+    if (auth instanceof Promise) {
+      this.#busy = true;
+      return auth.finally(() => this.#busy = false).then((auth) => this.#say(auth, terms));
     }
-    this.#judging = true;
-    const verdict = await authenticate(fields);
-    this.#judging = false;
-    if ("challenge" in verdict) return { send: [encodeMessage("CHALLENGE", 0, { data: verdict.challenge })] };
-    this.identity = verdict;
-    return { send: [encodeMessage("READY", 0, verdict)], ready: true };
+    return { send: auth ? [encodeMessage("AUTH", 0, auth)] : [], ...(terms ? { terms } : {}) };
+  }
+
+  /** What both sides said first, the client's before the server's; what was decoded has only one encoding. */
+  #hellos(): Uint8Array {
+    if (!this.#peerHello) throw new FshError("INTERNAL", { detail: "authentication before HELLO" });
+    const peer = encodeMessage("HELLO", 0, this.#peerHello);
+    return this.#role === "client" ? hashHellos(this.#hello, peer) : hashHellos(peer, this.#hello);
   }
 }
 

@@ -16,7 +16,8 @@ import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
 import { PRIORITIES, type RequestOpener } from "./command.ts";
-import { Handshake, type HandshakeOptions, type HandshakeStep, type Terms } from "./handshake.ts";
+import { Handshake, type HandshakeOptions, type HandshakeStep, type Identity, type Terms } from "./handshake.ts";
+import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
 import { Vitals } from "./vitals.ts";
@@ -90,7 +91,7 @@ export class Session implements RequestOpener {
     this.#ready.promise.catch(() => {});
     const peer: Role = options.role === "client" ? "server" : "client";
     this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
-    this.#handshake = new Handshake(options.role, options);
+    this.#handshake = new Handshake(options.role, { ...options, secure: options.secure ?? isSecure(connection) });
     this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
       clock: this.#clock,
@@ -145,9 +146,14 @@ export class Session implements RequestOpener {
     return this.#terms;
   }
 
-  /** Name of the session, as the server's log has it, and of the user; empty before READY. */
-  get identity(): { readonly session: string; readonly user: string } {
+  /** Name of the session, as the server's log has it, and the user; both empty before READY. */
+  get identity(): Identity {
     return this.#handshake.identity;
+  }
+
+  /** Server: who wants to come in, and how, whether or not it succeeds; null before the client has said so. */
+  get claim(): { readonly method: string; readonly user: string } | null {
+    return this.#handshake.claim;
   }
 
   get openStreams(): number {
@@ -411,7 +417,7 @@ export class Session implements RequestOpener {
     if (!terms) throw new FshError("INTERNAL", { detail: "ready without terms" });
     this.#phase = "ready";
     const { session, user } = this.identity;
-    this.#log = this.#log.with({ session, user: user || undefined });
+    this.#log = this.#log.with({ session, user: user.name || undefined });
     const { stallTimeout, idleTimeout } = this.#options;
     this.#vitals = new Vitals({
       clock: this.#clock,
@@ -559,6 +565,7 @@ export class Session implements RequestOpener {
   #finish(end: SessionEnd, abort: boolean): void {
     if (this.#phase === "closed") return;
     this.#phase = "closed";
+    this.#handshake.stop();
     this.#vitals?.stop();
     this.#cancelFarewell?.();
     // Whoever said goodbye did not close without notice.

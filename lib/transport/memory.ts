@@ -13,6 +13,8 @@ export interface MemoryOptions {
   readonly capacity?: number;
   /** Most bytes that one read or write moves, so that both are as partial as those of a socket. */
   readonly chunk?: number;
+  /** What the connections say of themselves; by default nobody can read along, as nothing leaves the process. */
+  readonly secure?: boolean;
 }
 
 /** Connections within this process, with the manners of TCP: bounded, partial, half-closable, resettable. */
@@ -23,7 +25,11 @@ export class MemoryTransport implements Transport {
   #nextPort = 49152;
 
   constructor(options: MemoryOptions = {}) {
-    this.#options = { capacity: options.capacity ?? 64 * 1024, chunk: options.chunk ?? 64 * 1024 };
+    this.#options = {
+      capacity: options.capacity ?? 64 * 1024,
+      chunk: options.chunk ?? 64 * 1024,
+      secure: options.secure ?? true,
+    };
   }
 
   connect(options: ConnectOptions): Promise<Connection> {
@@ -53,10 +59,14 @@ export function memoryPair(
   a = "memory:1",
   b = "memory:2",
 ): [Connection, Connection] {
+  const { secure = true } = options;
   const full = { capacity: options.capacity ?? 64 * 1024, chunk: options.chunk ?? 64 * 1024 };
   const there = new Pipe(full);
   const back = new Pipe(full);
-  return [new MemoryConnection(a, b, back, there), new MemoryConnection(b, a, there, back)];
+  return [
+    new MemoryConnection({ local: a, remote: b, secure }, back, there),
+    new MemoryConnection({ local: b, remote: a, secure }, there, back),
+  ];
 }
 
 class MemoryListener implements Listener {
@@ -112,7 +122,7 @@ class Pipe {
   #failure: { reader: FshError; writer: FshError } | null = null;
   #waiting: (() => void)[] = [];
 
-  constructor(options: Required<MemoryOptions>) {
+  constructor(options: { readonly capacity: number; readonly chunk: number }) {
     this.chunk = options.chunk;
     this.#ring = new Uint8Array(options.capacity);
   }
@@ -170,13 +180,15 @@ class Pipe {
 class MemoryConnection implements Connection {
   readonly local: string;
   readonly remote: string;
+  readonly secure: boolean;
   readonly #in: Pipe;
   readonly #out: Pipe;
   #closed = false;
 
-  constructor(local: string, remote: string, from: Pipe, to: Pipe) {
-    this.local = local;
-    this.remote = remote;
+  constructor(ends: { local: string; remote: string; secure: boolean }, from: Pipe, to: Pipe) {
+    this.local = ends.local;
+    this.remote = ends.remote;
+    this.secure = ends.secure;
     this.#in = from;
     this.#out = to;
   }

@@ -10,6 +10,8 @@ export interface Connection {
   readonly local: string;
   /** `address:port` of the peer. */
   readonly remote: string;
+  /** Whether nobody on the way can read along; undefined: as the addresses tell (see session/secure.ts). */
+  readonly secure?: boolean | undefined;
   /** Waits for bytes and puts some into `buffer`; null once the peer has closed its side. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */

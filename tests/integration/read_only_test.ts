@@ -37,7 +37,7 @@ Deno.test("what a server can do is announced in its HELLO", async () => {
 Deno.test("a user's name goes with the session, and READY names the session as the log does", async () => {
   await using running = await RunningServer.start();
   const client = await running.client({ user: "Nguyễn" });
-  assertEquals(client.session.identity.user, "Nguyễn");
+  assertEquals(client.session.identity.user.name, "Nguyễn");
   const opened = running.records.find((record) => record.message === "session opened");
   assertEquals([opened?.fields.session, opened?.fields.user], [client.session.identity.session, "Nguyễn"]);
 });

@@ -49,8 +49,9 @@ export class ServerProcess implements AsyncDisposable {
   readonly url: string;
   readonly child: Deno.ChildProcess;
   readonly #out: ReadableStreamDefaultReader<string>;
-  readonly #draining: Promise<void>;
+  readonly #draining: Promise<unknown>;
   #log = "";
+  #printed = "";
   #ended = false;
 
   private constructor(
@@ -63,7 +64,7 @@ export class ServerProcess implements AsyncDisposable {
     this.url = url;
     this.child = child;
     this.#out = out;
-    this.#draining = this.#drain();
+    this.#draining = Promise.all([this.#drain(), this.#drainOutput()]);
   }
 
   /** Serves a new temporary folder, or the given one, on a free port. */
@@ -99,6 +100,11 @@ export class ServerProcess implements AsyncDisposable {
     return Number(new URL(this.url.replace("fsh:", "http:")).port);
   }
 
+  /** What it has printed on standard output since it was ready. */
+  get out(): string {
+    return this.#printed;
+  }
+
   /** Everything that it has logged so far. */
   get log(): string {
     return this.#log;
@@ -127,13 +133,20 @@ export class ServerProcess implements AsyncDisposable {
     }
     const { code } = await this.child.status;
     await this.#draining;
-    await this.#out.cancel();
     return code;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.stop("SIGKILL");
     await Deno.remove(this.folder, { recursive: true }).catch(() => {});
+  }
+
+  async #drainOutput(): Promise<void> {
+    for (;;) {
+      const { value, done } = await this.#out.read();
+      if (done) return;
+      this.#printed += value;
+    }
   }
 
   async #drain(): Promise<void> {

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { forEachBounded } from "../../../lib/base/concurrency.ts";
+import { forEachBounded, Turns } from "../../../lib/base/concurrency.ts";
 import { FshError } from "../../../lib/base/errors.ts";
 import { assertFails } from "../../support/named_errors.ts";
 
@@ -80,3 +80,29 @@ Deno.test("forEachBounded holds the weight under way within its bound, and lets 
   });
   assertEquals([most <= 10, alone], [true, true]);
 });
+Deno.test("as many tasks as there are turns run at once, the others in order, failures or not", async () => {
+  const turns = new Turns(2);
+  const begun: number[] = [];
+  const gates = [0, 1, 2, 3].map(() => Promise.withResolvers<void>());
+  const tasks = gates.map((gate, i) =>
+    turns.take(async () => {
+      begun.push(i);
+      await gate.promise;
+      return i;
+    })
+  );
+  const outcomes = Promise.allSettled(tasks);
+  await settled();
+  assertEquals(begun, [0, 1]);
+  gates[1]?.reject(new Error("failed"));
+  await settled();
+  assertEquals(begun, [0, 1, 2]);
+  for (const i of [0, 2, 3]) gates[i]?.resolve();
+  assertEquals((await outcomes).map((outcome) => outcome.status), ["fulfilled", "rejected", "fulfilled", "fulfilled"]);
+  assertEquals(begun, [0, 1, 2, 3]);
+  await turns.take(() => Promise.resolve());
+});
+
+function settled(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 1));
+}

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { Handshake, type HandshakeStep, type SessionLimits } from "../../../lib/session/handshake.ts";
 import { decodeMessage, type MessageOf, readHeader } from "../../../lib/wire/codec.ts";
 import { type FrameFields, frameName, HEADER_BYTES } from "../../../lib/wire/frames.ts";
-import { assertFails, assertThrowsError } from "../../support/named_errors.ts";
+import type { Admission } from "../../../lib/hooks/event.ts";
+import { assertThrowsError } from "../../support/named_errors.ts";
 
 const limits: SessionLimits = { window: 1_000_000, maxStreams: 64, heartbeat: 30_000, misses: 3 };
 
@@ -72,7 +73,7 @@ Deno.test("another version in HELLO is BAD_VERSION", () => {
 });
 
 Deno.test("a client answers HELLO with AUTH, a server with its own HELLO", () => {
-  const client = new Handshake("client", { limits, agent: "me", user: "an" });
+  const client = new Handshake("client", { limits, agent: "me", credentials: { user: "an" } });
   const asked = client.receive(message("HELLO", hello)) as HandshakeStep;
   assertEquals(sentNames(asked), ["AUTH"]);
   const auth = decodeMessage({
@@ -92,23 +93,28 @@ Deno.test("a client refuses a server whose methods it does not know", () => {
   assertThrowsError(() => client.receive(message("HELLO", { ...hello, methods: ["password"] })), "AUTH_FAILED");
 });
 
-Deno.test("a server lets in whom authenticate lets in, and READY tells both the same", async () => {
+Deno.test("a server lets in whom authenticate lets in, and READY tells the name, at once", () => {
   const server = new Handshake("server", {
     limits,
     agent: "me",
     methods: ["anonymous"],
-    authenticate: ({ user }) => Promise.resolve({ session: "7", user }),
+    admit: () => "7",
+    authenticate: ({ user }) => ({ user: { name: user, home: "/an" } }),
   });
-  const step = await server.receive(message("AUTH", { method: "anonymous", user: "an", data: new Uint8Array() }));
+  const step = server.receive(
+    message("AUTH", { method: "anonymous", user: "an", data: new Uint8Array() }),
+  ) as HandshakeStep;
   assertEquals([sentNames(step), step.ready], [["READY"], true]);
-  assertEquals(server.identity, { session: "7", user: "an" });
+  assertEquals<unknown>(server.identity, { session: "7", user: { name: "an", home: "/an" } });
+  assertEquals(server.claim, { method: "anonymous", user: "an" });
   const client = new Handshake("client", { limits, agent: "me" });
+  client.receive(message("HELLO", hello));
   client.receive(message("READY", { session: "7", user: "an" }));
-  assertEquals(client.identity, { session: "7", user: "an" });
+  assertEquals<unknown>(client.identity, { session: "7", user: { name: "an" } });
 });
 
 Deno.test("a server refuses a method that it does not offer, and a second AUTH while it judges", async () => {
-  const judging = Promise.withResolvers<{ session: string; user: string }>();
+  const judging = Promise.withResolvers<Admission>();
   const server = new Handshake("server", {
     limits,
     agent: "me",
@@ -116,9 +122,9 @@ Deno.test("a server refuses a method that it does not offer, and a second AUTH w
     authenticate: () => judging.promise,
   });
   const auth = (method: string) => message("AUTH", { method, user: "", data: new Uint8Array() });
-  await assertFails(async () => await server.receive(auth("password")), "AUTH_FAILED");
+  assertThrowsError(() => server.receive(auth("password")), "AUTH_FAILED");
   const first = server.receive(auth("anonymous"));
   assertThrowsError(() => server.receive(auth("anonymous")), "UNEXPECTED_FRAME");
-  judging.resolve({ session: "1", user: "" });
+  judging.resolve({ user: { name: "" } });
   assertEquals((await first).ready, true);
 });

@@ -1,0 +1,158 @@
+import { FshError } from "../base/errors.ts";
+import { grantedPermissions, type LoadedPlugin, loadPlugin, type PluginSettings } from "./plugin_loader.ts";
+import type { PluginPermissions } from "./plugin.ts";
+import { HookRunner } from "./runner.ts";
+
+/** Milliseconds between two looks whether a plugin's files have changed. */
+const LOOK_EVERY = 500;
+
+interface Entry {
+  readonly reference: string;
+  loaded: LoadedPlugin;
+  /** What it was granted when the server started, which the operator was shown. */
+  readonly granted: PluginPermissions;
+  /** Its files as they were when they were last read, whatever came of it. */
+  stamp: string;
+}
+
+/** Loads a server's plugins, and loads them anew when their files change: a version that fails leaves the old one. */
+export class PluginManager {
+  readonly runner: HookRunner;
+  readonly #settings: PluginSettings;
+  readonly #entries: Entry[];
+  #timer: number | null = null;
+  #busy: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  private constructor(settings: PluginSettings, entries: Entry[]) {
+    this.#settings = settings;
+    this.#entries = entries;
+    this.runner = new HookRunner(entries.map(({ loaded }) => loaded.host), settings.log);
+    this.#lookLater();
+  }
+
+  /** @throws {FshError} PLUGIN_FAILED, USAGE: nothing is left running then */
+  static async start(settings: PluginSettings): Promise<PluginManager> {
+    const entries: Entry[] = [];
+    try {
+      for (const reference of settings.plugins) {
+        const loaded = await loadPlugin(reference, settings);
+        const granted = grantedPermissions(loaded.host.manifest, settings.allow);
+        entries.push({ reference, loaded, granted, stamp: await stampOf(loaded.files) });
+        checkNames(entries);
+        announce("plugin loaded", loaded, settings);
+      }
+      checkSettings(entries, settings);
+    } catch (error) {
+      await Promise.all(entries.map(({ loaded }) => loaded.host.stop()));
+      throw error;
+    }
+    return new PluginManager(settings, entries);
+  }
+
+  /** Loads anew what has changed, or everything; those that fail stay as they were. */
+  reload(options: { readonly all?: boolean } = {}): Promise<void> {
+    this.#busy = this.#busy.then(() => this.#reload(options.all === true));
+    return this.#busy;
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#busy;
+    await this.runner.stop();
+  }
+
+  #lookLater(): void {
+    if (this.#stopped) return;
+    this.#timer = setTimeout(() => this.reload().finally(() => this.#lookLater()), LOOK_EVERY);
+  }
+
+  async #reload(all: boolean): Promise<void> {
+    const { log } = this.#settings;
+    let changed = false;
+    for (const entry of this.#entries) {
+      if (this.#stopped) return;
+      if (entry.loaded.files.length === 0) continue;
+      const stamp = await stampOf(entry.loaded.files);
+      if (!all && stamp === entry.stamp) continue;
+      entry.stamp = stamp;
+      try {
+        const loaded = await loadPlugin(entry.reference, { ...this.#settings, most: entry.granted });
+        const { name } = entry.loaded.host.manifest;
+        if (loaded.host.manifest.name !== name) {
+          await loaded.host.stop();
+          throw new FshError("PLUGIN_FAILED", {
+            subject: entry.reference,
+            detail: `it was ${name} and calls itself ${loaded.host.manifest.name} now: start the server anew for that`,
+          });
+        }
+        entry.loaded = loaded;
+        // What it imports may be others now.
+        entry.stamp = await stampOf(loaded.files);
+        changed = true;
+        announce("plugin loaded anew", loaded, this.#settings);
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        log.error("the new version of a plugin can't be used; the old one stays", { reason, unhooked: true });
+      }
+    }
+    if (changed) this.runner.swap(this.#entries.map(({ loaded }) => loaded.host));
+  }
+}
+
+/** Changes whenever one of the files does, as far as their times, sizes and places tell. */
+async function stampOf(files: readonly string[]): Promise<string> {
+  const stamps = await Promise.all(files.map(async (file) => {
+    const info = await Deno.stat(file).catch(() => null);
+    return info ? `${info.mtime?.getTime()}-${info.size}-${info.ino}` : "none";
+  }));
+  return stamps.join();
+}
+
+function checkNames(entries: readonly Entry[]): void {
+  const names = entries.map(({ loaded }) => loaded.host.manifest.name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) {
+    throw new FshError("USAGE", { subject: `--plugin ${entries.at(-1)?.reference}`, detail: `there are two ${twice}` });
+  }
+}
+
+/** Options, permissions and trust for plugins that are not there are mistakes. */
+function checkSettings(entries: readonly Entry[], { options, allow, trust }: PluginSettings): void {
+  const names = entries.map(({ loaded }) => loaded.host.manifest.name);
+  const known = (name: string) => names.includes(name);
+  const stranger = [...options.keys()].find((name) => !known(name));
+  if (stranger !== undefined) {
+    const detail = `there is no plugin ${stranger}; there are ${names.join(", ") || "none"}`;
+    throw new FshError("USAGE", { subject: `--plugin-option ${stranger}`, detail });
+  }
+  const allowed = allow.find((text) => !known(text.split(".")[0] ?? ""));
+  if (allowed !== undefined) {
+    throw new FshError("USAGE", { subject: `--plugin-allow ${allowed}`, detail: "there is no plugin of that name" });
+  }
+  const trusted = trust.find((text) =>
+    !entries.some(({ reference, loaded }) => !loaded.confined && reference.includes(text))
+  );
+  if (trusted !== undefined) {
+    throw new FshError("USAGE", { subject: `--plugin-trust ${trusted}`, detail: "there is no plugin of that name" });
+  }
+}
+
+function announce(message: string, { host, confined, files }: LoadedPlugin, { log, allow }: PluginSettings): void {
+  const { name, hooks, permissions } = host.manifest;
+  const granted = confined ? grantedPermissions(host.manifest, allow) : {};
+  const refused = Object.keys(permissions).filter((kind) => confined && !(kind in granted));
+  log.info(message, {
+    plugin: name,
+    file: files[0],
+    hooks: hooks.join(","),
+    runs: confined ? "in a sandbox" : "in this process",
+    allowed: confined ? JSON.stringify(granted) : undefined,
+    unhooked: true,
+  });
+  if (refused.length > 0) {
+    const how = refused.map((kind) => `--plugin-allow ${name}.${kind}`).join(" ");
+    log.warn("a plugin asks for permissions that it was not given", { plugin: name, allow: how, unhooked: true });
+  }
+}

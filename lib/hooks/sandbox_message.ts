@@ -1,0 +1,159 @@
+import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import type { HookEvent } from "./event.ts";
+import type { HookName } from "./hooks.ts";
+import type { Manifest, Reply } from "./host.ts";
+import type { OptionValue } from "./plugin.ts";
+
+/** What the server tells a sandbox. */
+export type ToSandbox =
+  | { readonly type: "load"; readonly entry: string; readonly modules: readonly (readonly [string, string])[] }
+  | { readonly type: "start"; readonly options: Readonly<Record<string, OptionValue>> }
+  | { readonly type: "call"; readonly id: number; readonly hook: HookName; readonly events: readonly HookEvent[] }
+  | { readonly type: "abort"; readonly id: number }
+  | { readonly type: "ping" }
+  | { readonly type: "stop" };
+
+/** What a sandbox tells the server. */
+export type FromSandbox =
+  | { readonly type: "loaded"; readonly manifest: Manifest }
+  | { readonly type: "started" }
+  | { readonly type: "failed"; readonly reason: string }
+  | { readonly type: "replies"; readonly id: number; readonly replies: readonly Reply[] }
+  | {
+    readonly type: "log";
+    readonly level: "error" | "warn" | "info" | "debug";
+    readonly message: string;
+    readonly fields?: Readonly<Record<string, string | number | boolean>>;
+  }
+  | { readonly type: "print"; readonly text: string }
+  | { readonly type: "pong" }
+  | { readonly type: "stopped" };
+
+/** Most bytes of a message's text, and of the bytes behind it. */
+const MOST = 64 * 1024 * 1024;
+/** The same for what a sandbox says, which has no bytes: the server's memory is not the plugin's. */
+export const MOST_SAID = 8 * 1024 * 1024;
+const HEAD = 8;
+/** Bytes that one read asks for. */
+const READ = 64 * 1024;
+
+/**
+ * A message: u32 length of the text, u32 length of the bytes, both big-endian, JSON, bytes. The chunks of events travel as
+ * bytes, in the order in which they occur.
+ */
+export function encodeSandboxMessage(message: ToSandbox | FromSandbox): Uint8Array<ArrayBuffer> {
+  const chunks: Uint8Array[] = [];
+  // Only content has bytes; without a function to ask for each property JSON takes a fraction of the time.
+  const json = message.type === "call" && message.hook === "content"
+    ? JSON.stringify(message, (_, value) => {
+      if (!(value instanceof Uint8Array)) return value;
+      chunks.push(value);
+      return { $bytes: value.length };
+    })
+    : JSON.stringify(message);
+  const text = encodeUtf8(json);
+  const head = new Uint8Array(HEAD);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, text.length);
+  view.setUint32(4, chunks.reduce((sum, { length }) => sum + length, 0));
+  return concatBytes([head, text, ...chunks]);
+}
+
+/**
+ * Messages out of a byte stream, until it ends; `most`: bytes of one message.
+ *
+ * @throws {TypeError} where the bytes are no messages
+ */
+export async function* sandboxMessages<M>(
+  source: { read(buffer: Uint8Array): Promise<number | null> },
+  most: number = MOST,
+): AsyncGenerator<M> {
+  let buffer = new Uint8Array(READ);
+  let start = 0;
+  let end = 0;
+  for (;;) {
+    for (;;) {
+      const whole = messageLength(buffer.subarray(start, end), most);
+      if (whole === null || end - start < whole) break;
+      yield decode(buffer.subarray(start, start + whole)) as M;
+      start += whole;
+    }
+    const due = messageLength(buffer.subarray(start, end), most) ?? 0;
+    if (start > 0 && (start === end || buffer.length - start < due || buffer.length === end)) {
+      buffer.copyWithin(0, start, end);
+      end -= start;
+      start = 0;
+    }
+    if (buffer.length < due || buffer.length === end) {
+      const larger = new Uint8Array(Math.max(due, 2 * buffer.length));
+      larger.set(buffer.subarray(start, end));
+      end -= start;
+      start = 0;
+      buffer = larger;
+    }
+    const read = await source.read(buffer.subarray(end));
+    if (read === null) return;
+    end += read;
+  }
+}
+
+function messageLength(bytes: Uint8Array, most: number): number | null {
+  if (bytes.length < HEAD) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset);
+  const [text, blob] = [view.getUint32(0), view.getUint32(4)];
+  if (text > most || blob > most) throw new TypeError("not a message of a sandbox");
+  return HEAD + text + blob;
+}
+
+function decode(message: Uint8Array): unknown {
+  const text = new DataView(message.buffer, message.byteOffset).getUint32(0);
+  const json = decodeUtf8(message.subarray(HEAD, HEAD + text));
+  if (message.length === HEAD + text) return JSON.parse(json);
+  let at = HEAD + text;
+  return JSON.parse(json, (name, value) => {
+    // Nothing else of that name is an object: so nobody's own facts are taken for bytes.
+    if (name !== "chunk" || typeof value?.$bytes !== "number") return value;
+    return message.slice(at, at += value.$bytes);
+  });
+}
+
+/** Writes messages one behind the other; those that wait at the same time go together. */
+export class SandboxWriter {
+  readonly #write: (bytes: Uint8Array) => Promise<number>;
+  #waiting: Uint8Array[] = [];
+  #writing = false;
+  #written: Promise<void> = Promise.resolve();
+
+  constructor(write: (bytes: Uint8Array) => Promise<number>) {
+    this.#write = write;
+  }
+
+  /** Never rejects: whoever reads notices that the other side has gone. */
+  send(message: ToSandbox | FromSandbox): void {
+    this.#waiting.push(encodeSandboxMessage(message));
+    if (!this.#writing) this.#written = this.#run();
+  }
+
+  /** Resolves once all is written. */
+  async flushed(): Promise<void> {
+    while (this.#writing) await this.#written;
+  }
+
+  async #run(): Promise<void> {
+    this.#writing = true;
+    try {
+      // What is sent in the same turn goes together.
+      await Promise.resolve();
+      while (this.#waiting.length > 0) {
+        const all = this.#waiting.length === 1 ? this.#waiting[0] as Uint8Array : concatBytes(this.#waiting);
+        this.#waiting = [];
+        for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
+      }
+    } catch {
+      this.#waiting = [];
+    } finally {
+      // Here and not a turn later: a message that came in between would wait for the next.
+      this.#writing = false;
+    }
+  }
+}

@@ -1,0 +1,149 @@
+// The inside of a sandbox: a Worker without rights, in a process of its own. It talks by way of standard input and output.
+import { encodeUtf8 } from "../base/bytes.ts";
+import type { HookEvent } from "./event.ts";
+import type { HookName } from "./hooks.ts";
+import { manifestOf, type Reply } from "./host.ts";
+import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
+import { asPlugin, hooksOf } from "./plugin_shape.ts";
+import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
+
+/** Bytes of one line that a plugin may print or log. */
+const MOST_TEXT = 64 * 1024;
+/** What a pipe holds (pipe(7)), in bytes. */
+const PIPE = 64 * 1024;
+
+const stdin = Deno.stdin;
+const stdout = Deno.stdout;
+// What fits into a pipe is written at once: handing it to another thread takes longer.
+const writer = new SandboxWriter((bytes) =>
+  bytes.length <= PIPE ? Promise.resolve(stdout.writeSync(bytes)) : stdout.write(bytes)
+);
+const send = (message: FromSandbox) => writer.send(message);
+const running = new Map<number, AbortController>();
+let modules: readonly (readonly [string, string])[] = [];
+let plugin: Plugin | null = null;
+let options: Readonly<Record<string, OptionValue>> = {};
+
+const log: PluginLog = {
+  error: (message, fields) => tell("error", message, fields),
+  warn: (message, fields) => tell("warn", message, fields),
+  info: (message, fields) => tell("info", message, fields),
+  debug: (message, fields) => tell("debug", message, fields),
+};
+
+function tell(level: "error" | "warn" | "info" | "debug", message: string, fields?: Parameters<PluginLog["info"]>[1]) {
+  send({ type: "log", level, message: String(message).slice(0, MOST_TEXT), ...(fields ? { fields } : {}) });
+}
+
+confine();
+for await (const message of sandboxMessages<ToSandbox>(stdin)) await take(message);
+
+async function take(message: ToSandbox): Promise<void> {
+  switch (message.type) {
+    case "load":
+      modules = message.modules;
+      return await load(message.entry);
+    case "start":
+      options = message.options;
+      return await attempt(async () => {
+        await plugin?.start?.({ options, log });
+        send({ type: "started" });
+      });
+    case "call":
+      void call(message.id, message.hook, message.events);
+      return;
+    case "abort":
+      return running.get(message.id)?.abort();
+    case "ping":
+      return send({ type: "pong" });
+    case "stop":
+      await attempt(async () => await plugin?.stop?.());
+      send({ type: "stopped" });
+      await writer.flushed();
+  }
+}
+
+async function load(entry: string): Promise<void> {
+  await attempt(async () => {
+    plugin = asPlugin((await import(entry)).default);
+    // What can't be told as JSON is not told.
+    send({ type: "loaded", manifest: manifestOf(plugin, hooksOf(plugin)) });
+  });
+}
+
+async function call(id: number, hook: HookName, events: readonly HookEvent[]): Promise<void> {
+  const controller = new AbortController();
+  running.set(id, controller);
+  const context: HookContext = { options, signal: controller.signal, log };
+  const hooks = plugin?.hooks as Readonly<Record<string, (event: HookEvent, context: HookContext) => unknown>>;
+  const replies = await Promise.all(events.map(async (event): Promise<Reply> => {
+    try {
+      return { answer: await hooks[hook]?.(event, context) };
+    } catch (error) {
+      return { failure: describe(error) };
+    }
+  }));
+  running.delete(id);
+  try {
+    send({ type: "replies", id, replies });
+  } catch (error) {
+    // An answer that can't be told: a BigInt, a circle.
+    send({ type: "replies", id, replies: replies.map(() => ({ failure: describe(error) })) });
+  }
+}
+
+async function attempt(work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    send({ type: "failed", reason: describe(error) });
+  }
+}
+
+/** The error with file and line of the plugin's own source, without what lies around it. */
+function describe(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const lines = (error.stack ?? `${error.name}: ${error.message}`).split("\n").map(inSource);
+  const own = lines.filter((line, index) => index === 0 || modules.some(([, file]) => line.includes(file)));
+  return own.join("\n").slice(0, MOST_TEXT);
+}
+
+function inSource(line: string): string {
+  let named = line;
+  for (const [name, file] of modules) named = named.replaceAll(name, file).replaceAll(`file://${file}`, file);
+  return named;
+}
+
+/** Takes away what leads out of the sandbox past its permissions, and sends what is printed to the server. */
+function confine(): void {
+  for (const name of ["Worker", "process", "caches", "localStorage", "sessionStorage", "close", "postMessage"]) {
+    Reflect.deleteProperty(globalThis, name);
+  }
+  // The engine room: it would make code out of text, which could import any module of the machine.
+  Reflect.deleteProperty(Deno, (Deno as unknown as { internal: symbol }).internal);
+  Reflect.deleteProperty(Deno, "internal");
+  // Drivers of the graphics card, which know of no permissions.
+  Reflect.deleteProperty(Object.getPrototypeOf(navigator), "gpu");
+  const print = (...values: unknown[]) => send({ type: "print", text: text(values) });
+  const warn = (...values: unknown[]) => tell("warn", text(values));
+  Object.assign(console, { log: print, info: print, debug: print, warn, error: warn, trace: warn });
+  Object.defineProperty(Deno, "exit", {
+    value: () => {
+      throw new Error("a plugin can't end the server");
+    },
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    event.preventDefault();
+    tell("error", `a promise of the plugin was rejected: ${describe(event.reason)}`);
+  });
+  globalThis.addEventListener("error", (event) => {
+    event.preventDefault();
+    tell("error", `an error of the plugin was not caught: ${describe(event.error)}`);
+  });
+}
+
+function text(values: readonly unknown[]): string {
+  const words = values.map((value) => typeof value === "string" ? value : Deno.inspect(value));
+  const line = words.join(" ");
+  return encodeUtf8(line).length > MOST_TEXT ? line.slice(0, MOST_TEXT / 4) + "…" : line;
+}

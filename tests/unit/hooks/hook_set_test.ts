@@ -1,0 +1,281 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import type { Plugin } from "../../../lib/hooks/plugin.ts";
+import { asked, chunkFacts, hookSet, session } from "../../support/plugins.ts";
+
+const silent: Plugin = { name: "silent", hooks: { authorize() {}, filterPath() {}, content() {}, authenticate() {} } };
+const allows: Plugin = {
+  name: "allows",
+  hooks: { authorize: () => ({ allow: true }), content: () => ({ allow: true }) },
+};
+const refuses: Plugin = {
+  name: "refuses",
+  hooks: { authorize: () => ({ allow: false, reason: "no" }), content: () => ({ allow: false, reason: "no" }) },
+};
+const REFUSED = { allow: false, reason: "no", by: "refuses" };
+const FAILED = { allow: false, reason: "a rule of this server could not be asked" };
+
+Deno.test("authorize: the first opinion counts, whatever comes after it", async () => {
+  for (const order of [[silent, allows, refuses], [allows, silent, refuses]]) {
+    const { set } = await hookSet(...order);
+    assertEquals(await set.rule("authorize", [asked("/a")]), [{ allow: true, by: "allows" }]);
+  }
+  const { set } = await hookSet(silent, refuses, allows);
+  assertEquals(await set.rule("authorize", [asked("/a")]), [REFUSED]);
+});
+
+Deno.test("no opinion at all allows, and names nobody; no plugin and nothing to ask are fine", async () => {
+  const { set } = await hookSet(silent, silent);
+  assertEquals(await set.rule("authorize", [asked("/a")]), [{ allow: true, by: null }]);
+  assertEquals(await set.rule("authorize", []), []);
+  assertEquals(
+    await set.admit({ session: session(), method: "token", token: "t", password: undefined, key: undefined }),
+    null,
+  );
+  const none = await hookSet();
+  assertEquals(await none.set.rule("authorize", [asked("/a")]), [{ allow: true, by: null }]);
+  assertEquals([none.set.has("authorize"), set.has("authorize"), set.has("connect")], [false, true, false]);
+});
+
+Deno.test("a plugin is asked for what is still open only, all of it at once", async () => {
+  const seen: string[] = [];
+  const keys: Plugin = {
+    name: "keys",
+    hooks: { authorize: ({ path }) => path.endsWith(".key") ? { allow: false, reason: "no" } : undefined },
+  };
+  const rest: Plugin = { name: "rest", hooks: { authorize: ({ path }) => void seen.push(path) } };
+  const { set } = await hookSet(keys, rest);
+  const rulings = await set.rule("authorize", ["/a", "/b.key", "/c"].map((path) => asked(path)));
+  assertEquals(rulings.map(({ allow }) => allow), [true, false, true]);
+  assertEquals(seen, ["/a", "/c"]);
+});
+
+Deno.test("content: any refusal counts, an agreement before it does not", async () => {
+  const { set } = await hookSet(allows, refuses, allows);
+  assertEquals(await set.rule("content", [chunkFacts()]), [REFUSED]);
+  const agreed = await hookSet(allows, silent);
+  assertEquals(await agreed.set.rule("content", [chunkFacts()]), [{ allow: true, by: null }]);
+});
+
+Deno.test("filterPath: each plugin gets what the one before made of it; hidden stays hidden", async () => {
+  const seen: string[] = [];
+  const prefix = (name: string): Plugin => ({ name, hooks: { filterPath: ({ path }) => `/${name}${path}` } });
+  const hide: Plugin = {
+    name: "hide",
+    hooks: { filterPath: ({ path }) => path.includes("secret") ? null : undefined },
+  };
+  const last: Plugin = {
+    name: "last",
+    hooks: {
+      filterPath({ path }) {
+        seen.push(path);
+        return path;
+      },
+    },
+  };
+  const { set } = await hookSet(prefix("a"), hide, prefix("b"), last);
+  const facts = ["/x", "/secret"].map((path) => ({ session: session(), command: "list", path }));
+  assertEquals(await set.map(facts), [{ path: "/b/a/x", by: "b" }, { path: null, by: "hide" }]);
+  assertEquals(seen, ["/b/a/x"]);
+  const same = await hookSet(silent, last);
+  assertEquals(await same.set.map(facts.slice(0, 1)), [{ path: "/x", by: null }]);
+});
+
+Deno.test("authenticate: the first who knows the user, or refuses", async () => {
+  const knows: Plugin = { name: "knows", hooks: { authenticate: () => ({ user: { name: "ann", access: "read" } }) } };
+  const denies: Plugin = { name: "denies", hooks: { authenticate: () => ({ allow: false, reason: "banned" }) } };
+  const facts = { session: session(), method: "token", token: "t", password: undefined, key: undefined };
+  const first = await hookSet(silent, knows, denies);
+  assertEquals(await first.set.admit(facts), { admission: { user: { name: "ann", access: "read" } }, by: "knows" });
+  const second = await hookSet(denies, knows);
+  assertEquals(await second.set.admit(facts), { admission: { allow: false, reason: "banned" }, by: "denies" });
+});
+
+Deno.test("a throw, a rejection and a missed deadline refuse, and are logged with the plugin's name", async () => {
+  const hang = new Promise<undefined>(() => {});
+  const bad: Record<string, () => never | Promise<undefined>> = {
+    throws: () => {
+      throw new Error("broken");
+    },
+    rejects: () => Promise.reject(new Error("broken")),
+    hangs: () => hang,
+  };
+  for (const [name, hook] of Object.entries(bad)) {
+    const plugin: Plugin = {
+      name,
+      deadlines: { authorize: 30, filterPath: 30, authenticate: 30, content: 30 },
+      hooks: { authorize: hook, filterPath: hook, authenticate: hook, content: hook },
+    };
+    const { set, records } = await hookSet(plugin, allows);
+    assertEquals(await set.rule("authorize", [asked("/a"), asked("/b")]), [{ ...FAILED, by: name }, {
+      ...FAILED,
+      by: name,
+    }]);
+    assertEquals(await set.rule("content", [chunkFacts()]), [{ ...FAILED, by: name }]);
+    assertEquals(await set.map([{ session: session(), command: "get", path: "/a" }]), [{ path: null, by: name }]);
+    const facts = { session: session(), method: "token", token: "t", password: undefined, key: undefined };
+    assertEquals(await set.admit(facts), { admission: { allow: false }, by: name });
+    const [record] = records;
+    assertEquals([record?.level, record?.fields.plugin, record?.fields.unhooked], ["error", name, true]);
+    assertMatch(String(record?.fields.reason), name === "hangs" ? /no answer within 30 ms/ : /broken/);
+  }
+});
+
+Deno.test("the signal is aborted when the deadline has passed, and not before", async () => {
+  const aborted: boolean[] = [];
+  const plugin: Plugin = {
+    name: "late",
+    deadlines: { authorize: 30 },
+    hooks: {
+      authorize: (_, { signal }) => {
+        aborted.push(signal.aborted);
+        return new Promise((resolve) => signal.addEventListener("abort", () => resolve(aborted.push(true) as never)));
+      },
+    },
+  };
+  const { set } = await hookSet(plugin);
+  await set.rule("authorize", [asked("/a")]);
+  assertEquals(aborted, [false, true]);
+});
+
+Deno.test("failOpen: failures are no opinion, for the hooks that it names", async () => {
+  const plugin: Plugin = {
+    name: "open",
+    failOpen: ["authorize"],
+    hooks: {
+      authorize() {
+        throw new Error("broken");
+      },
+      content() {
+        throw new Error("broken");
+      },
+    },
+  };
+  const { set, records } = await hookSet(plugin, refuses);
+  assertEquals(await set.rule("authorize", [asked("/a")]), [REFUSED]);
+  assertEquals((await set.rule("content", [chunkFacts()]))[0]?.by, "open");
+  assertEquals(records.length, 2);
+});
+
+Deno.test("answers that mean nothing refuse", async () => {
+  const nonsense: unknown[] = [
+    5,
+    "yes",
+    true,
+    [],
+    {},
+    { allow: "true" },
+    { allow: 1 },
+    { allow: true, reason: 5 },
+    () => {},
+  ];
+  for (const answer of nonsense) {
+    const { set, records } = await hookSet({ name: "odd", hooks: { authorize: () => answer as never } }, allows);
+    assertEquals(await set.rule("authorize", [asked("/a")]), [{ ...FAILED, by: "odd" }], String(answer));
+    assertEquals(records.length, 1);
+  }
+  for (const answer of [5, "", "a", "../a", {}, [], true]) {
+    const { set } = await hookSet({ name: "odd", hooks: { filterPath: () => answer as never } });
+    const mapped = await set.map([{ session: session(), command: "get", path: "/a" }]);
+    assertEquals(mapped, [{ path: null, by: "odd" }], String(answer));
+  }
+});
+
+Deno.test("cache: asked once per session and equal facts, and by each hook for itself", async () => {
+  let calls = 0;
+  const plugin: Plugin = {
+    name: "cached",
+    cache: { authorize: 60 },
+    hooks: {
+      authorize({ path }) {
+        calls++;
+        return path === "/none" ? undefined : { allow: path === "/a" };
+      },
+    },
+  };
+  const { set } = await hookSet(plugin);
+  const mine = session();
+  for (let i = 0; i < 3; i++) {
+    const rulings = await set.rule("authorize", [asked("/a", mine), asked("/b", mine), asked("/none", mine)]);
+    assertEquals(rulings.map(({ allow }) => allow), [true, false, true]);
+  }
+  assertEquals(calls, 3);
+  await set.rule("authorize", [{ ...asked("/a", mine), command: "put" }]);
+  await set.rule("authorize", [{ ...asked("/a", mine), user: { name: "ann" } }]);
+  await set.rule("authorize", [{ ...asked("/a", mine), size: 5 }]);
+  assertEquals(calls, 6);
+  await set.rule("authorize", [asked("/a", session())]);
+  assertEquals(calls, 7);
+});
+
+Deno.test("cache: answers expire; without a time nothing is kept", async () => {
+  for (const [cache, expected] of [[{ authorize: 0.05 }, 2], [{}, 3], [{ authorize: 0 }, 3]] as const) {
+    let calls = 0;
+    const { set } = await hookSet({ name: "cached", cache, hooks: { authorize: () => ({ allow: ++calls > 0 }) } });
+    const mine = session();
+    await set.rule("authorize", [asked("/a", mine)]);
+    await set.rule("authorize", [asked("/a", mine)]);
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    await set.rule("authorize", [asked("/a", mine)]);
+    assertEquals(calls, expected);
+  }
+});
+
+Deno.test("cache: failures are never kept, be they throws, deadlines or nonsense", async () => {
+  const failures: (() => unknown)[] = [
+    () => {
+      throw new Error("broken");
+    },
+    () => new Promise(() => {}),
+    () => ({ allow: "perhaps" }),
+  ];
+  for (const failure of failures) {
+    let calls = 0;
+    const hook = () => (++calls === 1 ? failure() : { allow: true }) as { allow: boolean };
+    const { set } = await hookSet({
+      name: "cached",
+      cache: { authorize: 60 },
+      deadlines: { authorize: 30 },
+      hooks: { authorize: hook },
+    });
+    const mine = session();
+    const allowed = [];
+    for (let i = 0; i < 3; i++) allowed.push((await set.rule("authorize", [asked("/a", mine)]))[0]?.allow);
+    assertEquals(allowed, [false, true, true]);
+    assertEquals(calls, 2);
+  }
+});
+
+Deno.test("cache: a session that asks for very many paths keeps the latest", async () => {
+  let calls = 0;
+  const { set } = await hookSet({
+    name: "cached",
+    cache: { authorize: 60 },
+    hooks: { authorize: () => ({ allow: ++calls > 0 }) },
+  });
+  const mine = session();
+  await set.rule("authorize", Array.from({ length: 5000 }, (_, index) => asked(`/${index}`, mine)));
+  await set.rule("authorize", [asked("/4999", mine), asked("/0", mine)]);
+  assertEquals(calls, 5001);
+});
+
+Deno.test("a set that was retired waits for those who use it", async () => {
+  const { set } = await hookSet(allows);
+  const [one, two] = [set.acquire(), set.acquire()];
+  let gone = false;
+  const retired = set.retire().then(() => gone = true);
+  one[Symbol.dispose]();
+  one[Symbol.dispose]();
+  await new Promise((resolve) => setTimeout(resolve, 10));
+  assert(!gone, "twice let go by the same user is once");
+  two[Symbol.dispose]();
+  await retired;
+});
+
+Deno.test("ways to come in: of all plugins together, each once", async () => {
+  const { set } = await hookSet(
+    { name: "a", hooks: { authenticate() {} }, methods: ["token"] },
+    { name: "b", hooks: { authenticate() {} } },
+    { name: "c", hooks: {}, methods: ["publickey"] },
+  );
+  assertEquals(set.methods, ["token", "password"]);
+});
