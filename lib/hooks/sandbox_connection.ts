@@ -180,8 +180,7 @@ export class SandboxConnection {
 
   async #listen(output: ReadableStreamBYOBReader): Promise<void> {
     try {
-      const source = { read: (buffer: Uint8Array) => readSome(output, buffer) };
-      for await (const message of sandboxMessages<unknown>(source, MOST_SAID)) {
+      for await (const message of sandboxMessages<unknown>(new Pipe(output), MOST_SAID)) {
         const pause = this.#allowance.spend(this.#take(readSaid(message)));
         // Unread, it stays in the pipe: the plugin waits, and the server has time for others.
         if (pause > 0 && !this.#gone) await new Promise((resolve) => setTimeout(resolve, pause));
@@ -228,12 +227,22 @@ export class SandboxConnection {
   }
 }
 
-async function readSome(reader: ReadableStreamBYOBReader, buffer: Uint8Array): Promise<number | null> {
-  // The reader takes the buffer it is given away, so it gets one of its own.
-  const { value, done } = await reader.read(new Uint8Array(buffer.length));
-  if (done || !value) return null;
-  buffer.set(value);
-  return value.length;
+/** Reads by way of one buffer that the stream is lent, again and again. */
+class Pipe {
+  readonly #reader: ReadableStreamBYOBReader;
+  #lent = new Uint8Array(64 * 1024);
+
+  constructor(reader: ReadableStreamBYOBReader) {
+    this.#reader = reader;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    const { value, done } = await this.#reader.read(this.#lent.subarray(0, Math.min(buffer.length, this.#lent.length)));
+    if (done || !value) return null;
+    this.#lent = new Uint8Array(value.buffer);
+    buffer.set(value);
+    return value.length;
+  }
 }
 
 function environment({ env = [] }: PluginPermissions): Record<string, string> {

@@ -88,15 +88,8 @@ export class Visit {
     });
   }
 
-  /** The session is over. `claim`: who wanted to come in, as far as that was said. */
-  end(
-    { how, error }: SessionEnd,
-    { bytes, claim }: {
-      readonly bytes: number;
-      readonly claim: { readonly user: string; readonly method: string } | null;
-    },
-  ): void {
-    if (this.session.id === "" && error?.error === "AUTH_FAILED") this.refuse(error, claim ?? {});
+  /** The session is over. `bytes`: both ways. */
+  end({ how, error }: SessionEnd, bytes: number): void {
     this.#options.runner.current.observe("disconnect", {
       ...(this.session.id === "" ? { session: this.session } : this.#whose),
       how: how === "graceful" ? how : how === "timed-out" ? "timeout" : "abrupt",

@@ -181,7 +181,7 @@ Deno.test("garbage on standard error is nobody's business", async () => {
 Deno.test("replies to calls that were not made change nothing", async () => {
   await using subject = await start(that(`
     const tell = (message) => {
-      const text = new TextEncoder().encode(JSON.stringify(message));
+      const text = new TextEncoder().encode(JSON.stringify([message]));
       const head = new Uint8Array(8);
       new DataView(head.buffer).setUint32(0, text.length);
       Deno.stdout.writeSync(new Uint8Array([...head, ...text]));

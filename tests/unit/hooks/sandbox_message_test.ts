@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concatBytes, encodeUtf8 } from "../../../lib/base/bytes.ts";
 import { makeEvent } from "../../../lib/hooks/host.ts";
 import {
-  encodeSandboxMessage,
+  encodeSandboxMessages,
   type FromSandbox,
   MOST_SAID,
   sandboxMessages,
@@ -54,7 +54,7 @@ Deno.test("messages come out as they went in, wherever the stream is cut", async
     call(),
     { type: "stop" },
   ];
-  const bytes = concatBytes(messages.map(encodeSandboxMessage));
+  const bytes = concatBytes(messages.map((one) => encodeSandboxMessages([one])));
   for (let size = 1; size <= 40; size++) assertEquals(await read(bytes, () => size), messages);
   for (let seed = 1; seed < 40; seed++) {
     let state = seed;
@@ -65,19 +65,22 @@ Deno.test("messages come out as they went in, wherever the stream is cut", async
 
 Deno.test("large messages, many at once and large after small", async () => {
   const large = new Uint8Array(3 * 1024 * 1024).map((_, index) => index);
-  const [back] = await read<ToSandbox>(encodeSandboxMessage(call(large, bytesOf(5))), () => 50_000);
+  const [back] = await read<ToSandbox>(encodeSandboxMessages([call(large, bytesOf(5))]), () => 50_000);
   assert(back?.type === "call");
   assertEquals(back.events.map((event) => (event as unknown as { chunk: Uint8Array }).chunk), [large, bytesOf(5)]);
   const mixed = Array.from(
     { length: 2000 },
     (_, id): ToSandbox => id % 500 === 499 ? call(large) : { type: "abort", id },
   );
-  const all = await read<ToSandbox>(concatBytes(mixed.map(encodeSandboxMessage)));
+  const all = await read<ToSandbox>(concatBytes(mixed.map((one) => encodeSandboxMessages([one]))));
   assertEquals(all.map(({ type }) => type), mixed.map(({ type }) => type));
 });
 
 Deno.test("a stream that ends in mid-message ends there", async () => {
-  const bytes = concatBytes([encodeSandboxMessage({ type: "ping" }), encodeSandboxMessage(call(bytesOf(1, 2, 3)))]);
+  const bytes = concatBytes([
+    encodeSandboxMessages([{ type: "ping" }]),
+    encodeSandboxMessages([call(bytesOf(1, 2, 3))]),
+  ]);
   for (let length = 0; length < bytes.length; length++) {
     assert((await read(bytes.subarray(0, length))).length <= 1);
   }
@@ -112,8 +115,8 @@ Deno.test("facts that look like bytes stay what they are", async () => {
     hook: "content",
     events: [{ ...makeEvent("content", { ...chunkFacts(), chunk }), user: { name: "a", attributes } }],
   });
-  assertEquals(await read(encodeSandboxMessage(message(bytesOf(1, 2, 3)))), [message(bytesOf(1, 2, 3))]);
-  const text = JSON.stringify({ chunk: { $bytes: -5 }, b: { chunk: { $bytes: 1e308 } } });
+  assertEquals(await read(encodeSandboxMessages([message(bytesOf(1, 2, 3))])), [message(bytesOf(1, 2, 3))]);
+  const text = JSON.stringify([{ chunk: { $bytes: -5 }, b: { chunk: { $bytes: 1e308 } } }]);
   assertEquals((await read(raw(text, bytesOf(1, 2)))).length, 1);
 });
 
