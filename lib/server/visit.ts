@@ -4,7 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { EventSession, User } from "../hooks/event.ts";
 import type { HookRunner } from "../hooks/runner.ts";
 import { authenticator } from "../session/authenticator.ts";
-import type { Authenticate } from "../session/doorkeeper.ts";
+import type { Authenticate, Claim } from "../session/doorkeeper.ts";
 import { isSecure } from "../session/secure.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Connection } from "../transport/transport.ts";
@@ -93,10 +93,12 @@ export class Visit {
     { how, error }: SessionEnd,
     { bytes, claim }: {
       readonly bytes: number;
-      readonly claim: { readonly user: string; readonly method: string } | null;
+      readonly claim: Claim | null;
     },
   ): void {
-    if (this.session.id === "" && error?.error === "AUTH_FAILED") this.refuse(error, claim ?? {});
+    // Who leaves before the answer has guessed all the same; who leaves because nothing fits has not.
+    const refusal = claim?.refusal ?? (error?.error === "AUTH_FAILED" && !error.remote ? error : null);
+    if (this.session.id === "" && refusal) this.refuse(refusal, claim ?? {});
     this.#options.runner.current.observe("disconnect", {
       ...(this.session.id === "" ? { session: this.session } : this.#whose),
       how: how === "graceful" ? how : how === "timed-out" ? "timeout" : "abrupt",
