@@ -11,6 +11,7 @@ import { started, textOption } from "./option_values.ts";
 import { WatchedFile } from "./watched_file.ts";
 
 type Tokens = ReturnType<typeof parseTokensFile>;
+type Entry = Tokens extends ReadonlyMap<string, infer E> ? E : never;
 
 export function createAuthToken(): Plugin {
   let file: WatchedFile<Tokens> | undefined;
@@ -20,23 +21,27 @@ export function createAuthToken(): Plugin {
     options: {
       file: { type: "string", help: "the tokens file; read again whenever it changes" },
     },
-    methods: ["token"],
+    methods: ["token", "explain"],
     async start({ options, log }) {
       file = await WatchedFile.open(textOption(options, "file") ?? "", { parse: parseTokensFile, log });
     },
     hooks: {
-      async authenticate({ method, token }) {
+      async authenticate({ method, token, user }) {
+        if (method === "explain") return admitNamed(await started(file).current(), user?.name ?? "");
         if (method !== "token" || token === undefined) return undefined;
-        return admit(await started(file).current(), token);
+        const found = findToken(await started(file).current(), token);
+        return found === null ? undefined : admit(found);
       },
     },
   };
 }
 
-function admit(tokens: Tokens, token: string): Admission | undefined {
-  const found = findToken(tokens, token);
-  if (found === null) return undefined;
-  const [name, entry] = found;
+function admitNamed(tokens: Tokens, name: string): Admission | undefined {
+  const entry = tokens.get(name);
+  return entry && admit([name, entry]);
+}
+
+function admit([name, entry]: readonly [string, Entry]): Admission {
   const user = accountUser(name, entry);
   if (user.expires !== undefined && user.expires <= Date.now()) {
     return { allow: false, reason: `this token expired on ${entry.expires}` };

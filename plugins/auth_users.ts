@@ -39,6 +39,7 @@ class UsersDirectory {
     const users = await this.#file.current();
     const name = event.user?.name ?? "";
     const entry = users.get(name);
+    if (event.method === "explain") return entry && admit([name, entry], { reason: true });
     if (event.method === "publickey") return byKey(users, { name, key: event.key });
     if (event.method === "scram-sha-256") {
       if (entry?.verifier === undefined) return undefined;
@@ -93,7 +94,7 @@ export function createAuthUsers(): Plugin {
     options: {
       file: { type: "string", help: "the users file; read again whenever it changes" },
     },
-    methods: ["scram-sha-256", "password", "publickey"],
+    methods: ["scram-sha-256", "password", "publickey", "explain"],
     async start({ options, log }) {
       const path = textOption(options, "file") ?? "";
       const file = await WatchedFile.open(path, { parse: parseUsersFile, log });

@@ -8,7 +8,7 @@ import { Evaluator, type Question } from "../session/evaluator.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { FRAMES, type RequestName } from "../wire/frames.ts";
 import type { Subcommand } from "./args.ts";
-import { displayName, makeLog, print } from "./output.ts";
+import { displayName, makeLog, note, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings } from "./plugin_settings.ts";
 
 /** A client of this machine. */
@@ -16,6 +16,9 @@ const SESSION: EventSession = { id: "explain", address: "127.0.0.1", port: 0, se
 
 /** What the subcommands are called on the wire, where that differs. */
 const OTHER_NAMES: Readonly<Record<string, string>> = { ls: "list", rm: "remove", mv: "move" };
+
+/** Ways to come in about which nothing can be said without the secret. */
+const NEED_MORE: readonly string[] = ["explain", "token", "password", "publickey"];
 
 export const explainCommand: Subcommand = {
   name: "explain",
@@ -94,17 +97,23 @@ function questionsOf(
   return [first, { path: target, command, write, follow: false, size }];
 }
 
-/** The user as the plugins know it. */
+/** The user as the plugins know it. @throws {FshError} AUTH_FAILED: it would not be let in */
 async function findUser(name: string, hooks: HookSet): Promise<User> {
   if (!hooks.has("authenticate")) return { name };
-  for (const method of hooks.methods.filter((one) => one !== "token" && one !== "password")) {
+  for (const method of ["explain", ...hooks.methods.filter((one) => !NEED_MORE.includes(one))]) {
     const facts = { session: SESSION, user: { name }, method, token: undefined, password: undefined, key: undefined };
-    const admitted = await hooks.admit(facts);
-    if (admitted && "user" in admitted.admission) return admitted.admission.user;
+    const { admission } = await hooks.admit(facts) ?? {};
+    if (admission && "user" in admission) return admission.user;
+    if (admission?.reason !== undefined) throw new FshError("AUTH_FAILED", { subject: name, detail: admission.reason });
   }
-  // Who comes with a token is known to nobody before; what holds for everybody can still be told.
-  if (hooks.methods.includes("token")) return { name };
-  throw new FshError("AUTH_FAILED", { subject: name || "nobody", detail: "no plugin knows such a user" });
+  const silent = hooks.hosts.find(({ manifest: { hooks, methods } }) =>
+    hooks.includes("authenticate") && !methods.includes("explain")
+  );
+  if (!silent) throw new FshError("AUTH_FAILED", { subject: name || "nobody", detail: "no plugin knows such a user" });
+  note(
+    `fsh: whom the plugin ${silent.manifest.name} lets in is not known beforehand; told as for anybody of that name`,
+  );
+  return { name };
 }
 
 function plain({ error, virtual, steps }: Decision) {

@@ -72,7 +72,7 @@ export class Login {
     try {
       return await connect(this.#credentials);
     } catch (error) {
-      if (!this.#wanted || !isError(error, "GOING_AWAY")) throw error;
+      if (!this.#wanted || !isError(error, "GOING_AWAY")) throw this.#advised(error);
     }
     this.#wanted = false;
     const { url, environment } = options;
@@ -81,6 +81,16 @@ export class Login {
       environment.signal,
     );
     return await connect(this.#credentials);
+  }
+
+  /** Who came with nothing and was refused learns what there is to come with. */
+  #advised(error: unknown): unknown {
+    const { user, key, token } = this.#credentials;
+    if (!isError(error, "AUTH_FAILED") || !error.remote || key || token || this.#password !== undefined) return error;
+    const advice = `you came without credentials: ${user === "" ? "name the user, as in fsh://USER@host/, and " : ""}` +
+      "set FSH_PASSWORD, FSH_TOKEN or FSH_IDENTITY";
+    const detail = error.detail === undefined ? advice : `${error.detail}; ${advice}`;
+    return new FshError("AUTH_FAILED", { subject: error.subject, detail, remote: true, cause: error });
   }
 
   #given(): string {

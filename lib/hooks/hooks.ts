@@ -15,7 +15,8 @@ interface HookRow {
 
 /** Every fact that an event may have. */
 const FACTS = {
-  method: "how the client wants to come in: `anonymous`, `scram-sha-256`, `publickey`, `token` or `password`",
+  method:
+    "how the client wants to come in: `anonymous`, `scram-sha-256`, `publickey`, `token`, `password`, or `explain`",
   token: "the bearer token that was offered",
   password: "the password that was offered; only with `password`, over TLS or loopback",
   key: "the public key, which the client has proved to own: `ssh-ed25519 AAAA…`",

@@ -32,8 +32,8 @@ export interface PluginHost {
   stop(): Promise<void>;
 }
 
-/** Methods of a plugin that authenticates and does not say how. */
-const DEFAULT_METHODS = ["token", "password"];
+/** Methods of a plugin that authenticates and does not say how: what it may be asked about without more. */
+const DEFAULT_METHODS = ["anonymous", "token", "password"];
 
 export function manifestOf(plugin: Plugin, hooks: readonly HookName[]): Manifest {
   return {

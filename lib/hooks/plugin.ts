@@ -69,7 +69,10 @@ export interface Plugin {
   readonly permissions?: PluginPermissions;
   readonly options?: Readonly<Record<string, OptionDeclaration>>;
   readonly hooks: Hooks;
-  /** Ways to come in that its `authenticate` knows; default: `token` and `password`. */
+  /**
+   * Ways to come in that its `authenticate` knows; default: `anonymous`, `token` and `password`. With `explain` among them
+   * it is asked whom a name stands for, with nothing proved, by `fsh explain` only.
+   */
   readonly methods?: readonly string[];
   /** Seconds for which answers of a hook hold, within one session and for equal facts. */
   readonly cache?: { readonly [N in DecideHook]?: number };

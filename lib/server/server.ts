@@ -6,9 +6,11 @@ import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { User } from "../hooks/event.ts";
+import type { HookSet } from "../hooks/hook_set.ts";
 import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
+import { METHODS } from "../session/methods.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
@@ -194,7 +196,7 @@ export class Server {
     const end = await session.ended;
     this.#sessions.delete(session);
     this.#watchIdle();
-    visit.end(end, session.received + session.sent);
+    visit.end(end, { bytes: session.received + session.sent, claim: session.claim });
     logEnd(log, end, {
       session: session.identity.session || undefined,
       seconds: visit.seconds,
@@ -232,10 +234,16 @@ export class Server {
       agent: `fsh/${VERSION}`,
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
       zeroCopy: this.#options.zeroCopy ?? true,
-      methods: this.#options.methods ?? ["anonymous", ...this.#hooks.current.methods],
+      methods: this.#options.methods ?? offered(this.#hooks.current),
       ...answers,
     });
   }
+}
+
+/** Ways to come in: everybody may where no plugin knows accounts; otherwise those of the plugins that do. */
+function offered(hooks: HookSet): readonly string[] {
+  if (!hooks.has("authenticate")) return ["anonymous"];
+  return METHODS.filter((method) => hooks.methods.includes(method));
 }
 
 /** A user's home is there from the first visit on. */

@@ -4,7 +4,7 @@ import type { Log } from "../base/log.ts";
 import type { EventSession, User } from "../hooks/event.ts";
 import type { HookRunner } from "../hooks/runner.ts";
 import { authenticator } from "../session/authenticator.ts";
-import type { Authenticate } from "../session/doorkeeper.ts";
+import type { Authenticate, Claim } from "../session/doorkeeper.ts";
 import { isSecure } from "../session/secure.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Connection } from "../transport/transport.ts";
@@ -88,8 +88,17 @@ export class Visit {
     });
   }
 
-  /** The session is over. `bytes`: both ways. */
-  end({ how, error }: SessionEnd, bytes: number): void {
+  /** The session is over. `claim`: who wanted to come in, as far as that was said. */
+  end(
+    { how, error }: SessionEnd,
+    { bytes, claim }: {
+      readonly bytes: number;
+      readonly claim: Claim | null;
+    },
+  ): void {
+    // Who leaves before the answer has guessed all the same; who leaves because nothing fits has not.
+    const refusal = claim?.refusal ?? (error?.error === "AUTH_FAILED" && !error.remote ? error : null);
+    if (this.session.id === "" && refusal) this.refuse(refusal, claim ?? {});
     this.#options.runner.current.observe("disconnect", {
       ...(this.session.id === "" ? { session: this.session } : this.#whose),
       how: how === "graceful" ? how : how === "timed-out" ? "timeout" : "abrupt",

@@ -50,6 +50,14 @@ export interface Answer {
   readonly user?: User;
 }
 
+/** Who wanted to come in. */
+export interface Claim {
+  readonly method: string;
+  readonly user: string;
+  /** Why that came to nothing, as soon as it is decided: before the client hears of it, which may not wait for it. */
+  readonly refusal?: FshError;
+}
+
 type Auth = FrameFields<"AUTH">;
 
 /** The server's half of authentication: takes AUTH frames, one at a time, and lets one user in or nobody. */
@@ -57,7 +65,7 @@ export class Doorkeeper {
   readonly #options: DoorkeeperOptions;
   readonly #hellos: () => Uint8Array;
   readonly #gone = new AbortController();
-  #claim: { readonly method: string; readonly user: string } | null = null;
+  #claim: Claim | null = null;
   /** What the next AUTH continues; null while one is judged, and where none is due. */
   #next: ((data: Uint8Array) => Answer | Promise<Answer>) | null = null;
 
@@ -68,7 +76,7 @@ export class Doorkeeper {
   }
 
   /** Who wants to come in, and how; null before the first AUTH. Not proved. */
-  get claim(): { readonly method: string; readonly user: string } | null {
+  get claim(): Claim | null {
     return this.#claim;
   }
 
@@ -192,12 +200,14 @@ export class Doorkeeper {
 
   async #refuse(reason = "these credentials let nobody in"): Promise<never> {
     const { clock = systemClock } = this.#options;
+    const refusal = new FshError("AUTH_FAILED", { detail: reason });
+    if (this.#claim) this.#claim = { ...this.#claim, refusal };
     await new Promise<void>((resolve) => {
       const cancel = clock.after(PAUSE.least + Math.random() * (PAUSE.most - PAUSE.least), resolve);
       this.#gone.signal.addEventListener("abort", () => (cancel(), resolve()), { once: true });
       if (this.#gone.signal.aborted) cancel(), resolve();
     });
-    throw new FshError("AUTH_FAILED", { detail: reason });
+    throw refusal;
   }
 }
 

@@ -3,11 +3,11 @@ import { encodeMessage, type MessageOf } from "../wire/codec.ts";
 import type { User } from "../hooks/event.ts";
 import { type FrameFields, MAX_DATA, type Role } from "../wire/frames.ts";
 import { Applicant, type Credentials } from "./credentials.ts";
-import { type Answer, Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
+import { type Answer, type Claim, Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
 import { hashHellos } from "./key_proof.ts";
 
 export type { Credentials } from "./credentials.ts";
-export type { Authenticate, Offer } from "./doorkeeper.ts";
+export type { Authenticate, Claim, Offer } from "./doorkeeper.ts";
 export type { Method } from "./methods.ts";
 
 /** The version in HELLO; the preface names the same. */
@@ -107,7 +107,7 @@ export class Handshake {
   }
 
   /** Server: who wants to come in, and how; null before the first AUTH. Not proved. */
-  get claim(): { readonly method: string; readonly user: string } | null {
+  get claim(): Claim | null {
     return this.#doorkeeper?.claim ?? null;
   }
 

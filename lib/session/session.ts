@@ -16,7 +16,14 @@ import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
 import { PRIORITIES, type RequestOpener } from "./command.ts";
-import { Handshake, type HandshakeOptions, type HandshakeStep, type Identity, type Terms } from "./handshake.ts";
+import {
+  type Claim,
+  Handshake,
+  type HandshakeOptions,
+  type HandshakeStep,
+  type Identity,
+  type Terms,
+} from "./handshake.ts";
 import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
@@ -152,7 +159,7 @@ export class Session implements RequestOpener {
   }
 
   /** Server: who wants to come in, and how, whether or not it succeeds; null before the client has said so. */
-  get claim(): { readonly method: string; readonly user: string } | null {
+  get claim(): Claim | null {
     return this.#handshake.claim;
   }
 
@@ -197,7 +204,7 @@ export class Session implements RequestOpener {
     const { limit = 0, error } = options;
     const ready = this.#phase === "ready" || this.#phase === "draining";
     this.#introduce();
-    this.#say("GOAWAY", 0, { code: error?.code ?? 0, message: clipUtf8(error?.message ?? "", 1024) });
+    this.#say("GOAWAY", 0, { code: error?.code ?? 0, message: clipUtf8(error?.detail ?? "", 1024) });
     if (ready) {
       this.#phase = "draining";
       const idle = new Promise<void>((resolve) => this.#idleWaiters.push(resolve));

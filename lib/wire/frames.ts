@@ -135,7 +135,7 @@ export const FRAMES = {
     max: 2048,
     fields: { code: "u16", message: "sentence" },
     doc:
-      "No new streams; open ones finish, then the sender closes. `code` 0: an ordinary end; else a code of the errors table.",
+      "No new streams; open ones finish, then the sender closes. `code` 0: an ordinary end; else a code of the errors table. `message` says more, for people, and may be empty.",
   },
   ERROR: {
     code: 0x0d,

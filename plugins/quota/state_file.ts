@@ -59,9 +59,9 @@ export class StateWriter {
     this.#log = options.log;
   }
 
-  /** Writes at once. @throws {FshError} if that is not possible: at the start that is a mistake of the operator's */
+  /** Writes at once; what is there already stays as it is. @throws {FshError} if that is not possible: at the start that is a mistake of the operator's */
   async open(): Promise<void> {
-    await replaceFile(this.#path, () => format(this.#state));
+    await replaceFile(this.#path, (old) => old ?? format(this.#state));
   }
 
   changed(): void {

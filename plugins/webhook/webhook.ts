@@ -22,7 +22,7 @@ export function createWebhook(): Plugin {
   let delivery: Delivery | undefined;
   let wanted: ReadonlySet<string> = new Set();
   const post = (event: HookEvent<"committed"> | HookEvent<"failed">) => {
-    if (wanted.has(event.hook)) started(delivery).post(bodyOf(event));
+    if (wanted.has(event.hook) && !isAnswer(event)) started(delivery).post(bodyOf(event));
   };
   return {
     name: "webhook",
@@ -58,6 +58,11 @@ export function createWebhook(): Plugin {
     },
     hooks: { committed: post, failed: post },
   };
+}
+
+/** Whoever asks whether something is there, as every put does, and hears that it isn't, has not failed. */
+function isAnswer(event: HookEvent<"committed"> | HookEvent<"failed">): boolean {
+  return event.hook === "failed" && event.command === "stat" && event.error?.name === "NOT_FOUND";
 }
 
 /** Only what is named here: an event may one day have more than is fit for others. */

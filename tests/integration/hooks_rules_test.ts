@@ -1,7 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import type { Client } from "../../lib/client/client.ts";
 import type { Admission, User } from "../../lib/hooks/event.ts";
 import type { Plugin } from "../../lib/hooks/plugin.ts";
+import { eventually } from "../support/program.ts";
 import { HookedServer, hostsOf, pluginOf } from "../support/hooked_server.ts";
 import { assertFails } from "../support/named_errors.ts";
 import { sourceOf } from "../support/sources.ts";
@@ -185,8 +186,26 @@ Deno.test("with accounts nobody comes in whom no plugin vouches for; one with a 
   for (const answer of answers) {
     await using server = await HookedServer.start({ plugins: [pluginOf({ authenticate: () => answer })] });
     await assertFails(() => server.running.client({ user: "alice" }), "AUTH_FAILED");
+    // The client may hear of it first.
+    await eventually("the end of the session", 2000, () => server.running.records.some(isEnd));
     assertEquals(server.running.records.filter(({ message }) => message === "login refused").length, 1);
   }
+});
+
+Deno.test("what is offered: everybody without accounts; with them only what the plugins know", async () => {
+  const none = { allow: false, reason: "not so" } as const;
+  const cases: [methods: readonly string[] | undefined, message: RegExp][] = [
+    [undefined, /not so/],
+    [["token", "explain"], /the server asks for token; set FSH_TOKEN/],
+    [["no-such-way"], /the server lets nobody in/],
+  ];
+  for (const [methods, message] of cases) {
+    const plugin = pluginOf({ authenticate: () => none }, methods === undefined ? {} : { methods });
+    await using server = await HookedServer.start({ plugins: [plugin] });
+    assertMatch((await assertFails(() => server.running.client({ user: "alice" }), "AUTH_FAILED")).message, message);
+  }
+  await using server = await HookedServer.start({ plugins: [pluginOf({ connect: () => undefined })] });
+  await (await server.running.client({ user: "alice" })).stat("/");
 });
 
 Deno.test("a connection can be refused before the session begins", async () => {
@@ -231,3 +250,7 @@ Deno.test("a request ends under the rules that it began with", async () => {
     assertEquals(first, 2);
   });
 });
+
+function isEnd({ message }: { readonly message: string }): boolean {
+  return message === "session ended";
+}

@@ -277,5 +277,5 @@ Deno.test("ways to come in: of all plugins together, each once", async () => {
     { name: "b", hooks: { authenticate() {} } },
     { name: "c", hooks: {}, methods: ["publickey"] },
   );
-  assertEquals(set.methods, ["token", "password"]);
+  assertEquals(set.methods, ["token", "anonymous", "password"]);
 });
