@@ -1,6 +1,6 @@
 import { clipUtf8 } from "../base/bytes.ts";
 import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
-import { type ErrorName, errorName, ERRORS, FshError, toFshError } from "../base/errors.ts";
+import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Connection } from "../transport/transport.ts";
 import {
@@ -378,7 +378,7 @@ export class Session implements RequestOpener {
     if (this.#phase === "hello" || this.#phase === "auth") {
       this.#failed = true;
       const name = code === 0 ? "GOING_AWAY" : errorName(code);
-      const error = new FshError(name, { subject: this.remote, detail: detailIn(text, name), remote: true });
+      const error = new FshError(name, { subject: this.remote, detail: text || undefined, remote: true });
       return this.#finish(endOf(error), false);
     }
     this.#phase = "draining";
@@ -586,10 +586,4 @@ export class Session implements RequestOpener {
     else this.#connection.close();
     this.#end.resolve(end);
   }
-}
-
-/** What a message of that error says beyond the table. */
-function detailIn(message: string, name: ErrorName): string | undefined {
-  const [, detail] = message.split(`${ERRORS[name].message} (`);
-  return detail?.replace(/\)$/, "");
 }
