@@ -13,7 +13,7 @@ export async function accounts(
 ): Promise<RunningOptions & { readonly offers: Offer[] }> {
   const { methods = ["publickey", "scram-sha-256", "token", "password"], key } = options;
   const verifier = await makeVerifier(PASSWORD, { iterations: 4096 });
-  const user = { name: "an", home: "/home", access: "read", attributes: { team: 7 } } as const;
+  const user = { name: "an", access: "write", attributes: { team: 7 } } as const;
   const offers: Offer[] = [];
   const authenticate = (offer: Offer): Promise<Admission> => {
     offers.push(offer);
