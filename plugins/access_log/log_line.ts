@@ -38,6 +38,8 @@ export function commonLine(event: LoggedEvent): string {
     ? [command.toUpperCase(), path, target]
     : how !== undefined
     ? ["DISCONNECT", how]
+    : method === undefined
+    ? ["CONNECT"]
     : ["AUTH", method];
   const request = [...words, "FSH/1"].filter((word) => word !== undefined).map(quoted).join(" ");
   return `${bare(address)} - ${bare(user)} [${commonTime(entry.time)}] "${request}" ${status(entry)} ` +

@@ -116,7 +116,10 @@ Deno.test("auth-users: the file is read again when it changed; a broken version 
 Deno.test("auth-users: a file that is missing or wrong at the start is a clear error", async () => {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/users.json`;
-  assertEquals(await failure(() => startPlugin(createAuthUsers(), { file })), `${file}: not found`);
+  assertEquals(
+    await failure(() => startPlugin(createAuthUsers(), { file })),
+    `${file}: not found (make it with: fsh passwd ${file} USER)`,
+  );
   const wrong: [unknown, string][] = [
     [{ users: [] }, '"users" must be an object'],
     [{ users: {}, user: {} }, 'the file has a field "user"'],
