@@ -18,6 +18,7 @@ export type {
 export { printable } from "./base/bytes.ts";
 export { FshError } from "./base/errors.ts";
 export { checkPassword, makeVerifier } from "./base/scram.ts";
+export { fakeVerifier, formatVerifier } from "./base/scram_verifier.ts";
 export { accountUser } from "./hooks/account.ts";
 export { fileError, readText, replaceFile } from "./hooks/replace_file.ts";
 export { findToken, parseTokensFile } from "./hooks/tokens_file.ts";

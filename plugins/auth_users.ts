@@ -10,8 +10,9 @@ import {
   accountUser,
   type Admission,
   checkPassword,
+  fakeVerifier,
+  formatVerifier,
   type HookEvent,
-  makeVerifier,
   parseUsersFile,
   type Plugin,
   publicKey,
@@ -27,14 +28,11 @@ type Entry = Users extends ReadonlyMap<string, infer E> ? E : never;
 
 class UsersDirectory {
   readonly #file: WatchedFile<Users>;
-  /** A verifier of nobody's password, so that an unknown name takes as long as a wrong password. */
-  readonly #nobody: string;
   readonly #turns: Promise<unknown>[] = Array.from({ length: CHECKS_AT_ONCE }, () => Promise.resolve());
   #turn = 0;
 
-  constructor(file: WatchedFile<Users>, nobody: string) {
+  constructor(file: WatchedFile<Users>) {
     this.#file = file;
-    this.#nobody = nobody;
   }
 
   async authenticate(event: HookEvent<"authenticate">, signal: AbortSignal): Promise<Admission | undefined> {
@@ -49,7 +47,9 @@ class UsersDirectory {
       return admit([name, entry], { reason: false, verifier: entry.verifier });
     }
     if (event.method !== "password" || event.password === undefined) return undefined;
-    const right = await this.#check(entry?.verifier ?? this.#nobody, { password: event.password, signal });
+    // An unknown name takes as long as a wrong password.
+    const verifier = entry?.verifier ?? formatVerifier(fakeVerifier(name));
+    const right = await this.#check(verifier, { password: event.password, signal });
     if (entry === undefined) return undefined;
     return right ? admit([name, entry], { reason: true }) : { allow: false };
   }
@@ -98,7 +98,7 @@ export function createAuthUsers(): Plugin {
     async start({ options, log }) {
       const path = textOption(options, "file") ?? "";
       const file = await WatchedFile.open(path, { parse: parseUsersFile, log, make: `fsh passwd ${path} USER` });
-      directory = new UsersDirectory(file, await makeVerifier(crypto.randomUUID()));
+      directory = new UsersDirectory(file);
     },
     hooks: {
       authenticate: (event, { signal }) => started(directory).authenticate(event, signal),

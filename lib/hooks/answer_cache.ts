@@ -1,4 +1,4 @@
-import type { EventFacts, EventSession } from "./event.ts";
+import type { EventFacts, EventSession, User } from "./event.ts";
 import type { DecideHook } from "./hooks.ts";
 import type { PluginHost, Reply } from "./host.ts";
 
@@ -41,5 +41,20 @@ export class AnswerCache {
 
 /** All that the answer may depend on, the session aside. */
 function key<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): string {
+  const who = facts.user ? textOf(facts.user) : "";
+  // The two that are asked again and again; paths have no NUL.
+  if (hook === "filterPath" || hook === "authorize") {
+    const { command, path, target, size } = facts as unknown as EventFacts<"authorize">;
+    return `${host.manifest.name}\0${hook}\0${who}\0${command}\0${path}\0${size}\0${target}`;
+  }
   return JSON.stringify([host.manifest.name, hook, { ...facts, session: null }]);
+}
+
+const texts = new WeakMap<User, string>();
+
+/** A user never changes. */
+function textOf(user: User): string {
+  let text = texts.get(user);
+  if (text === undefined) texts.set(user, text = JSON.stringify(user));
+  return text;
 }

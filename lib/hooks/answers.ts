@@ -2,6 +2,9 @@ import type { Admission, User, Verdict } from "./event.ts";
 
 // Answers come from strangers' code: nothing of their shape is taken for granted.
 
+/** Characters of a text in an answer. A longer reason is cut. */
+const MOST_TEXT = 4096;
+
 /** @throws {TypeError} that says what is wrong with the answer; undefined is no opinion */
 export function readVerdict(answer: unknown): Verdict | undefined {
   if (answer === undefined || answer === null) return undefined;
@@ -66,5 +69,7 @@ function asObject(value: unknown, shape: string): Record<string, unknown> {
 
 function text(value: unknown, what: string): string {
   if (typeof value !== "string") throw new TypeError(`${what} must be a text`);
+  if (what === "reason") return value.slice(0, MOST_TEXT);
+  if (value.length > MOST_TEXT) throw new TypeError(`${what} is longer than ${MOST_TEXT} characters`);
   return value;
 }

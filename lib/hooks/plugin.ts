@@ -15,7 +15,10 @@ export interface OptionDeclaration {
   readonly help: string;
 }
 
-/** Permissions that a plugin asks for; the operator grants them with `--plugin-allow`. Relative paths: to its file. */
+/**
+ * Permissions that a plugin asks for; the operator grants them with `--plugin-allow`. Relative paths: to its file. Links
+ * that are below such a path lead where they lead; a plugin can't make any.
+ */
 export interface PluginPermissions {
   /** `host` or `host:port`. */
   readonly net?: readonly string[];

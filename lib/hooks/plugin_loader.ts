@@ -31,6 +31,8 @@ export interface LoadedPlugin {
   readonly host: PluginHost;
   /** Files that it was read from; none for one that ships with fsh. */
   readonly files: readonly string[];
+  /** Of its files, as they were when they were read. */
+  readonly stamp: string;
   /** Whether it runs in a sandbox. */
   readonly confined: boolean;
 }
@@ -38,7 +40,7 @@ export interface LoadedPlugin {
 /** Loads and starts one plugin. @throws {FshError} PLUGIN_FAILED, USAGE */
 export async function loadPlugin(reference: string, settings: PluginSettings): Promise<LoadedPlugin> {
   const make = Object.hasOwn(settings.shipped, reference) ? settings.shipped[reference] : undefined;
-  if (make) return { host: await startHere(make(), settings), files: [], confined: false };
+  if (make) return { host: await startHere(make(), settings), files: [], stamp: "", confined: false };
   if (!/[./\\]/.test(reference) && !await isFile(reference)) {
     const names = Object.keys(settings.shipped).join(", ");
     throw new FshError("PLUGIN_FAILED", { subject: reference, detail: `no such file; fsh brings ${names}` });
@@ -47,7 +49,7 @@ export async function loadPlugin(reference: string, settings: PluginSettings): P
   const source = await readPluginSource(reference, { trusted });
   if (trusted) {
     const host = await startHere(asPlugin(await importHere(source)), settings);
-    return { host, files: source.files, confined: false };
+    return { host, files: source.files, stamp: source.stamp, confined: false };
   }
   const host = await SandboxHost.start(source, {
     launch: settings.launch,
@@ -56,7 +58,7 @@ export async function loadPlugin(reference: string, settings: PluginSettings): P
     options: (manifest) => pluginOptions(manifest, settings.options),
     grant: (manifest) => granted(manifest, settings),
   });
-  return { host, files: source.files, confined: true };
+  return { host, files: source.files, stamp: source.stamp, confined: true };
 }
 
 /** Of what a plugin asks for, what the operator allows. */

@@ -1,4 +1,5 @@
 import { FshError } from "../base/errors.ts";
+import { stampOf } from "./file_stamp.ts";
 import { grantedPermissions, type LoadedPlugin, loadPlugin, type PluginSettings } from "./plugin_loader.ts";
 import type { PluginPermissions } from "./plugin.ts";
 import { HookRunner } from "./runner.ts";
@@ -13,6 +14,8 @@ interface Entry {
   readonly granted: PluginPermissions;
   /** Its files as they were when they were last read, whatever came of it. */
   stamp: string;
+  /** Its files as they were at the last look. */
+  seen: string;
 }
 
 /** Loads a server's plugins, and loads them anew when their files change: a version that fails leaves the old one. */
@@ -38,7 +41,8 @@ export class PluginManager {
       for (const reference of settings.plugins) {
         const loaded = await loadPlugin(reference, settings);
         const granted = grantedPermissions(loaded.host.manifest, settings.allow);
-        entries.push({ reference, loaded, granted, stamp: await stampOf(loaded.files) });
+        const { stamp } = loaded;
+        entries.push({ reference, loaded, granted, stamp, seen: stamp });
         checkNames(entries);
         announce("plugin loaded", loaded, settings);
       }
@@ -52,7 +56,11 @@ export class PluginManager {
 
   /** Loads anew what has changed, or everything; those that fail stay as they were. */
   reload(options: { readonly all?: boolean } = {}): Promise<void> {
-    this.#busy = this.#busy.then(() => this.#reload(options.all === true));
+    return this.#reloadThose(({ loaded, stamp }, now) => loaded.files.length > 0 && (options.all || now !== stamp));
+  }
+
+  #reloadThose(due: (entry: Entry, now: string) => boolean): Promise<void> {
+    this.#busy = this.#busy.then(() => this.#reload(due));
     return this.#busy;
   }
 
@@ -65,17 +73,25 @@ export class PluginManager {
 
   #lookLater(): void {
     if (this.#stopped) return;
-    this.#timer = setTimeout(() => this.reload().finally(() => this.#lookLater()), LOOK_EVERY);
+    this.#timer = setTimeout(() => this.#look().finally(() => this.#lookLater()), LOOK_EVERY);
   }
 
-  async #reload(all: boolean): Promise<void> {
+  /** Loads what has changed and then stayed the same for a while: half a file may be a plugin, too. */
+  #look(): Promise<void> {
+    return this.#reloadThose((entry, now) => {
+      const settled = now === entry.seen;
+      entry.seen = now;
+      return settled && now !== entry.stamp;
+    });
+  }
+
+  async #reload(due: (entry: Entry, now: string) => boolean): Promise<void> {
     const { log } = this.#settings;
     let changed = false;
     for (const entry of this.#entries) {
       if (this.#stopped) return;
-      if (entry.loaded.files.length === 0) continue;
       const stamp = await stampOf(entry.loaded.files);
-      if (!all && stamp === entry.stamp) continue;
+      if (!due(entry, stamp)) continue;
       entry.stamp = stamp;
       try {
         const loaded = await loadPlugin(entry.reference, { ...this.#settings, most: entry.granted });
@@ -88,8 +104,7 @@ export class PluginManager {
           });
         }
         entry.loaded = loaded;
-        // What it imports may be others now.
-        entry.stamp = await stampOf(loaded.files);
+        entry.stamp = loaded.stamp;
         changed = true;
         announce("plugin loaded anew", loaded, this.#settings);
       } catch (error) {
@@ -99,15 +114,6 @@ export class PluginManager {
     }
     if (changed) this.runner.swap(this.#entries.map(({ loaded }) => loaded.host));
   }
-}
-
-/** Changes whenever one of the files does, as far as their times, sizes and places tell. */
-async function stampOf(files: readonly string[]): Promise<string> {
-  const stamps = await Promise.all(files.map(async (file) => {
-    const info = await Deno.stat(file).catch(() => null);
-    return info ? `${info.mtime?.getTime()}-${info.size}-${info.ino}` : "none";
-  }));
-  return stamps.join();
 }
 
 function checkNames(entries: readonly Entry[]): void {

@@ -2,6 +2,7 @@ import { Buffer } from "node:buffer";
 import { dirname, extname, isAbsolute, relative, resolve, toFileUrl } from "@std/path";
 import { transformSync } from "amaro";
 import { FshError } from "../base/errors.ts";
+import { stampOf } from "./file_stamp.ts";
 import { moduleImports, ModuleProblem } from "./module_imports.ts";
 
 /** Files that a plugin may consist of, and bytes of all of them together. */
@@ -22,8 +23,9 @@ export interface PluginSource {
   readonly entry: string;
   /** What stack traces call the modules, and the files that they are. */
   readonly modules: readonly (readonly [string, string])[];
-  /** All files that went into it. */
+  /** All files that went into it, and their stamp from just before they were read. */
   readonly files: readonly string[];
+  readonly stamp: string;
 }
 
 /**
@@ -41,7 +43,9 @@ export async function readPluginSource(
 ): Promise<PluginSource> {
   const entry = resolve(file);
   const reader = new SourceReader(options.trusted ? null : await foldersOf(entry));
-  return { file: entry, entry: await reader.module(entry, []), modules: reader.modules, files: [...reader.files] };
+  const url = await reader.module(entry, []);
+  const { modules, stamps } = reader;
+  return { file: entry, entry: url, modules, files: [...reader.files], stamp: stamps.join() };
 }
 
 /** Where the files of a plugin may be: beside its name, and where that leads if it is a link. */
@@ -56,6 +60,7 @@ async function foldersOf(entry: string): Promise<readonly string[]> {
 class SourceReader {
   readonly modules: (readonly [string, string])[] = [];
   readonly files = new Set<string>();
+  readonly stamps: string[] = [];
   /** Null: anywhere. */
   readonly #folders: readonly string[] | null;
   readonly #done = new Map<string, string>();
@@ -122,6 +127,7 @@ class SourceReader {
       if (this.#folders && !this.#folders.some((folder) => isBelow(real, folder))) {
         throw failure(subject, "it is outside the plugin's folder, where a plugin in a sandbox can't read");
       }
+      this.stamps.push(await stampOf([file]));
       const { size, isFile } = await Deno.stat(real);
       if (!isFile) throw failure(subject, "it is not a file");
       this.#bytes += size;

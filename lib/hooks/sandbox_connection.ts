@@ -44,7 +44,8 @@ export class SandboxConnection {
   readonly #child: Deno.ChildProcess;
   readonly #writer: SandboxWriter;
   readonly #calls = new Map<number, (replies: readonly Reply[]) => void>();
-  readonly #log: Log;
+  #log: Log;
+  #name: string;
   readonly #allowance = new Allowance(SAID_PER_SECOND);
   #next = 1;
   #step: PromiseWithResolvers<FromSandbox> | null = null;
@@ -55,6 +56,7 @@ export class SandboxConnection {
 
   constructor(options: SandboxConnectionOptions) {
     this.#options = options;
+    this.#name = options.name;
     this.#log = options.log.with({ plugin: options.name, unhooked: true });
     this.#child = new Deno.Command(options.command, {
       args: [...options.args],
@@ -73,6 +75,12 @@ export class SandboxConnection {
       return bytes.length;
     });
     this.ended = this.#run(input);
+  }
+
+  /** What it is called in the log from now on. */
+  set name(name: string) {
+    this.#name = name;
+    this.#log = this.#options.log.with({ plugin: name, unhooked: true });
   }
 
   get pid(): number {
@@ -146,7 +154,7 @@ export class SandboxConnection {
   }
 
   #failed(detail: string): FshError {
-    return new FshError("PLUGIN_FAILED", { subject: this.#options.name, detail });
+    return new FshError("PLUGIN_FAILED", { subject: this.#name, detail });
   }
 
   async #run(input: WritableStreamDefaultWriter<Uint8Array>): Promise<string> {
@@ -172,8 +180,7 @@ export class SandboxConnection {
 
   async #listen(output: ReadableStreamBYOBReader): Promise<void> {
     try {
-      const source = { read: (buffer: Uint8Array) => readSome(output, buffer) };
-      for await (const message of sandboxMessages<unknown>(source, MOST_SAID)) {
+      for await (const message of sandboxMessages<unknown>(new Pipe(output), MOST_SAID)) {
         const pause = this.#allowance.spend(this.#take(readSaid(message)));
         // Unread, it stays in the pipe: the plugin waits, and the server has time for others.
         if (pause > 0 && !this.#gone) await new Promise((resolve) => setTimeout(resolve, pause));
@@ -195,7 +202,7 @@ export class SandboxConnection {
         this.#log[message.level](message.message, { ...message.fields });
         return LINE_COST + message.message.length + JSON.stringify(message.fields).length;
       case "print":
-        this.#options.print(message.text, this.#options.name);
+        this.#options.print(message.text, this.#name);
         return LINE_COST + message.text.length;
       case "pong": {
         const waiting = this.#pongs.splice(0);
@@ -220,12 +227,22 @@ export class SandboxConnection {
   }
 }
 
-async function readSome(reader: ReadableStreamBYOBReader, buffer: Uint8Array): Promise<number | null> {
-  // The reader takes the buffer it is given away, so it gets one of its own.
-  const { value, done } = await reader.read(new Uint8Array(buffer.length));
-  if (done || !value) return null;
-  buffer.set(value);
-  return value.length;
+/** Reads by way of one buffer that the stream is lent, again and again. */
+class Pipe {
+  readonly #reader: ReadableStreamBYOBReader;
+  #lent = new Uint8Array(64 * 1024);
+
+  constructor(reader: ReadableStreamBYOBReader) {
+    this.#reader = reader;
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    const { value, done } = await this.#reader.read(this.#lent.subarray(0, Math.min(buffer.length, this.#lent.length)));
+    if (done || !value) return null;
+    this.#lent = new Uint8Array(value.buffer);
+    buffer.set(value);
+    return value.length;
+  }
 }
 
 function environment({ env = [] }: PluginPermissions): Record<string, string> {

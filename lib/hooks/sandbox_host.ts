@@ -58,9 +58,18 @@ export class SandboxHost implements PluginHost {
 
   /** @throws {FshError} PLUGIN_FAILED, naming file and line of the plugin's own source */
   static async start(source: PluginSource, options: SandboxOptions): Promise<SandboxHost> {
-    const manifest = await SandboxHost.inspect(source, options);
-    const host = new SandboxHost(source, options, manifest);
-    await host.#open();
+    const first = launch(source, { ...options, permissions: {}, name: source.file });
+    let host: SandboxHost;
+    try {
+      host = new SandboxHost(source, options, await within(first.load(source), source.file));
+    } catch (error) {
+      await end(first);
+      throw error;
+    }
+    // Without any permission it can stay as it is.
+    const bare = Object.values(host.#granted).every((list) => list.length === 0);
+    if (!bare) await end(first);
+    await host.#open(bare ? first : undefined);
     return host;
   }
 
@@ -70,8 +79,7 @@ export class SandboxHost implements PluginHost {
     try {
       return await within(connection.load(source), source.file);
     } finally {
-      connection.kill();
-      await connection.ended;
+      await end(connection);
     }
   }
 
@@ -107,17 +115,18 @@ export class SandboxHost implements PluginHost {
     await connection?.stop();
   }
 
-  async #open(): Promise<void> {
+  /** Starts a process, or the plugin in the one that has loaded it. */
+  async #open(loaded?: SandboxConnection): Promise<void> {
     const { log, print, launch: how } = this.#options;
     const { name } = this.manifest;
-    const connection = launch(this.#source, { launch: how, log, print, permissions: this.#granted, name });
+    const connection = loaded ?? launch(this.#source, { launch: how, log, print, permissions: this.#granted, name });
+    connection.name = name;
     this.#opening = connection;
     try {
-      await within(connection.load(this.#source), name);
+      if (!loaded) await within(connection.load(this.#source), name);
       await within(connection.start(this.#options.options(this.manifest)), name);
     } catch (error) {
-      connection.kill();
-      await connection.ended;
+      await end(connection);
       throw error;
     } finally {
       this.#opening = null;
@@ -173,6 +182,11 @@ function launch(
     const detail = `its process can't be started (${error instanceof Error ? error.message : error})`;
     throw new FshError("PLUGIN_FAILED", { subject: options.name, detail, cause: error });
   }
+}
+
+async function end(connection: SandboxConnection): Promise<void> {
+  connection.kill();
+  await connection.ended;
 }
 
 async function within<T>(work: Promise<T>, subject: string): Promise<T> {

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
@@ -37,26 +38,46 @@ const HEAD = 8;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
 
+/** Messages that go together at the most. */
+const TOGETHER = 256;
+
 /**
- * A message: u32 length of the text, u32 length of the bytes, both big-endian, JSON, bytes. The chunks of events travel as
- * bytes, in the order in which they occur.
+ * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
+ * travel as bytes, in the order in which they occur.
  */
-export function encodeSandboxMessage(message: ToSandbox | FromSandbox): Uint8Array<ArrayBuffer> {
+export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
-  // Only content has bytes; without a function to ask for each property JSON takes a fraction of the time.
-  const json = message.type === "call" && message.hook === "content"
-    ? JSON.stringify(message, (_, value) => {
+  // Without a function to ask for each property JSON takes a fraction of the time.
+  const json = messages.some(hasBytes)
+    ? JSON.stringify(messages, (_, value) => {
       if (!(value instanceof Uint8Array)) return value;
       chunks.push(value);
       return { $bytes: value.length };
     })
-    : JSON.stringify(message);
+    : JSON.stringify(messages);
   const text = encodeUtf8(json);
   const head = new Uint8Array(HEAD);
   const view = new DataView(head.buffer);
   view.setUint32(0, text.length);
   view.setUint32(4, chunks.reduce((sum, { length }) => sum + length, 0));
   return concatBytes([head, text, ...chunks]);
+}
+
+/** An answer that can't be told, such as a BigInt or a circle, becomes a failure. */
+function encodeWhatCan(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
+  try {
+    return encodeSandboxMessages(messages);
+  } catch (error) {
+    if (messages.length > 1) return concatBytes(messages.map((one) => encodeWhatCan([one])));
+    const [message] = messages;
+    if (message?.type !== "replies") throw error;
+    const failure = error instanceof Error ? error.message : String(error);
+    return encodeSandboxMessages([{ ...message, replies: message.replies.map(() => ({ failure })) }]);
+  }
+}
+
+function hasBytes(message: ToSandbox | FromSandbox): boolean {
+  return message.type === "call" && message.hook === "content";
 }
 
 /**
@@ -75,8 +96,10 @@ export async function* sandboxMessages<M>(
     for (;;) {
       const whole = messageLength(buffer.subarray(start, end), most);
       if (whole === null || end - start < whole) break;
-      yield decode(buffer.subarray(start, start + whole)) as M;
+      const messages = decode(buffer.subarray(start, start + whole));
+      if (!Array.isArray(messages)) throw new TypeError("not messages of a sandbox");
       start += whole;
+      yield* messages as M[];
     }
     const due = messageLength(buffer.subarray(start, end), most) ?? 0;
     if (start > 0 && (start === end || buffer.length - start < due || buffer.length === end)) {
@@ -120,7 +143,7 @@ function decode(message: Uint8Array): unknown {
 /** Writes messages one behind the other; those that wait at the same time go together. */
 export class SandboxWriter {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
-  #waiting: Uint8Array[] = [];
+  #waiting: (ToSandbox | FromSandbox)[] = [];
   #writing = false;
   #written: Promise<void> = Promise.resolve();
 
@@ -130,7 +153,7 @@ export class SandboxWriter {
 
   /** Never rejects: whoever reads notices that the other side has gone. */
   send(message: ToSandbox | FromSandbox): void {
-    this.#waiting.push(encodeSandboxMessage(message));
+    this.#waiting.push(message);
     if (!this.#writing) this.#written = this.#run();
   }
 
@@ -142,11 +165,10 @@ export class SandboxWriter {
   async #run(): Promise<void> {
     this.#writing = true;
     try {
-      // What is sent in the same turn goes together.
-      await Promise.resolve();
+      // What comes of one read goes in one write: with many requests at once that is most of the cost.
+      await new Promise<void>((resolve) => setImmediate(resolve));
       while (this.#waiting.length > 0) {
-        const all = this.#waiting.length === 1 ? this.#waiting[0] as Uint8Array : concatBytes(this.#waiting);
-        this.#waiting = [];
+        const all = encodeWhatCan(this.#next());
         for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
       }
     } catch {
@@ -155,5 +177,12 @@ export class SandboxWriter {
       // Here and not a turn later: a message that came in between would wait for the next.
       this.#writing = false;
     }
+  }
+
+  /** What goes next: some small messages, or one with bytes. */
+  #next(): (ToSandbox | FromSandbox)[] {
+    const large = this.#waiting.findIndex(hasBytes);
+    const count = large === 0 ? 1 : Math.min(TOGETHER, large === -1 ? this.#waiting.length : large);
+    return this.#waiting.splice(0, count);
   }
 }

@@ -36,10 +36,12 @@ export async function runSandboxProcess(permissions: PluginPermissions): Promise
 
 /** Ends the process of a sandbox and the programs that the plugin has started, which are a group of their own. */
 export function killGroup(pid: number): void {
-  try {
-    Deno.kill(Deno.build.os === "windows" ? pid : -pid, "SIGKILL");
-  } catch {
-    // It is gone already.
+  for (const target of Deno.build.os === "windows" ? [pid] : [-pid, pid]) {
+    try {
+      Deno.kill(target, "SIGKILL");
+    } catch {
+      // It is gone already.
+    }
   }
 }
 

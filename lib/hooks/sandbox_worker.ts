@@ -84,12 +84,7 @@ async function call(id: number, hook: HookName, events: readonly HookEvent[]): P
     }
   }));
   running.delete(id);
-  try {
-    send({ type: "replies", id, replies });
-  } catch (error) {
-    // An answer that can't be told: a BigInt, a circle.
-    send({ type: "replies", id, replies: replies.map(() => ({ failure: describe(error) })) });
-  }
+  send({ type: "replies", id, replies });
 }
 
 async function attempt(work: () => Promise<void>): Promise<void> {

@@ -189,8 +189,9 @@ export class Server {
       const { agent, heartbeat, misses } = session.terms ?? {};
       const { session: name, user } = session.identity;
       log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
-    } catch {
-      // Said with the end below.
+    } catch (error) {
+      // Told at once: the session's last words take a while. All else is said with the end below.
+      if (isError(error, "AUTH_FAILED")) visit.refuse(error, session.claim ?? {});
     }
     const end = await session.ended;
     this.#sessions.delete(session);

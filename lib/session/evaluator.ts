@@ -181,15 +181,17 @@ export class Evaluator {
     const led: Case[] = [];
     for (const one of cases) {
       if (!one.isOpen) continue;
+      let inside: boolean;
       try {
         one.real = await this.#options.storage.resolve(one.virtual, { follow: one.question.follow });
+        if (one.real === one.virtual && !options.always) continue;
+        inside = isWithin(one.real, this.#home) || isWithin(one.real, await this.#realHome());
       } catch (error) {
         one.fail(error, { rule: "link", path: one.virtual });
         continue;
       }
-      if (one.real === one.virtual && !options.always) continue;
       one.step({ rule: "link", path: one.virtual, became: one.real });
-      if (isWithin(one.real, this.#home)) led.push(one);
+      if (inside) led.push(one);
       else one.refuse("NOT_PERMITTED", { rule: "link", path: one.real, reason: "it leads out of the served folder" });
     }
     const mappings = await this.#map(led.map(({ real, question: { command } }) => ({ command, path: real })));
@@ -198,6 +200,11 @@ export class Evaluator {
       if (path !== one.real) one.refuse("NOT_FOUND", { rule: "filterPath", path: one.real, by });
     }
     await this.#authorize(led, (one) => one.real);
+  }
+
+  /** Homes may lie behind links of the operator's. */
+  async #realHome(): Promise<SafePath> {
+    return await this.#options.storage.resolve(this.#home, { follow: true });
   }
 
   /** Makes null what `filterPath` does not lead from the one name to the other. */

@@ -38,9 +38,10 @@ export function commonLine(event: LoggedEvent): string {
     ? [command.toUpperCase(), path, target]
     : how !== undefined
     ? ["DISCONNECT", how]
-    : method === undefined
-    ? ["CONNECT"]
-    : ["AUTH", method];
+    : method !== undefined
+    ? ["AUTH", method]
+    // Refused before there was any talk of who it is.
+    : ["CONNECT"];
   const request = [...words, "FSH/1"].filter((word) => word !== undefined).map(quoted).join(" ");
   return `${bare(address)} - ${bare(user)} [${commonTime(entry.time)}] "${request}" ${status(entry)} ` +
     `${entry.bytes ?? 0} ${entry.seconds.toFixed(3)} ${entry.error?.name ?? "-"} ${bare(entry.session)}`;

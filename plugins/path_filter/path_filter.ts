@@ -70,27 +70,11 @@ function exists(rules: UserRules, { command, path }: { command: string; path: st
   return ON_THE_WAY.has(command) && rules.allow.leadsTo(path);
 }
 
-function judge(rules: UserRules, event: HookEvent<"authorize">): Verdict | undefined {
-  const { command, path } = event;
-  const target = targetOf(event);
-  for (const one of target === null ? [path] : [path, target]) {
-    if (!exists(rules, { command, path: one })) return refuse("not found");
-    const rule = rules.deny.match(one);
-    if (rule) return refuse(denial(rule));
-  }
-  return undefined;
-}
-
-/** Where a move or a link leads, as a path of the served folder; null: nowhere, or out of it, which the server refuses. */
-function targetOf({ path, target }: HookEvent<"authorize">): string | null {
-  if (target === undefined) return null;
-  if (target.startsWith("/")) return target;
-  const names = path.split("/").slice(1, -1);
-  for (const name of target.split("/")) {
-    if (name === "..") names.pop();
-    else if (name !== "." && name !== "") names.push(name);
-  }
-  return "/" + names.join("/");
+/** The other end of a move, and what a link leads to, are asked about by themselves; here only for the better reason. */
+function judge(rules: UserRules, { command, path, target }: HookEvent<"authorize">): Verdict | undefined {
+  if (!exists(rules, { command, path })) return refuse("not found");
+  const rule = rules.deny.match(path) ?? (target?.startsWith("/") ? rules.deny.match(target) : null);
+  return rule ? refuse(denial(rule)) : undefined;
 }
 
 function denial({ pattern, origin }: Rule): string {

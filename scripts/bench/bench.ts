@@ -9,6 +9,7 @@ import { parseArgs } from "@std/cli/parse-args";
 import { FSH } from "../../tests/support/program.ts";
 import { serverCpu } from "./cpu.ts";
 import { farFile, farGetTree, farPutTree } from "./far.ts";
+import { hookedGet, hookedRequests } from "./hooks.ts";
 import { getFile, getToNull, putFile } from "./files.ts";
 import { type Comparison, measure, type Result, table } from "./measure.ts";
 import { Peers } from "./peers.ts";
@@ -26,6 +27,8 @@ const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>
   "far-put-tree": farPutTree,
   "far-file": farFile,
   "cpu": serverCpu,
+  "hooked-get": hookedGet,
+  "hooked-requests": hookedRequests,
 };
 
 interface Options {

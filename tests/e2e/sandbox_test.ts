@@ -1,10 +1,10 @@
 // What plugins must not be able to do, tried in the compiled executable.
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join, toFileUrl } from "@std/path";
 import { FshError } from "../../lib/base/errors.ts";
 import type { PluginPermissions } from "../../lib/hooks/plugin.ts";
-import { scratch } from "../support/program.ts";
-import { ask, sandboxed } from "../support/sandboxed.ts";
+import { currentMemory, eventually, peakMemory, scratch } from "../support/program.ts";
+import { ask, isAlive, sandboxed } from "../support/sandboxed.ts";
 
 const SECRET = "the-secret-of-the-machine";
 
@@ -299,5 +299,71 @@ Deno.test("a manifest that is forged past the check gets nobody anywhere", async
       String,
     );
     assertStringIncludes(error, "the plugin can't be used", manifest);
+  }
+});
+
+for (const [what, path] of [["is idle", "/wait"], ["loops", "/loop"], ["has hardly begun", "/unborn"]] as const) {
+  Deno.test(`a server that is killed leaves no sandbox behind: the plugin ${what}`, async () => {
+    await using folder = await scratch();
+    const file = join(folder.path, "subject.js");
+    await Deno.writeTextFile(
+      file,
+      `const authorize = async ({ path }) => {
+        if (path === "/loop") for (;;);
+        await new Promise(() => {});
+      };
+      export default { name: "subject", hooks: { authorize } };`,
+    );
+    const owner = new Deno.Command(Deno.execPath(), {
+      args: [
+        "run",
+        "--quiet",
+        "--allow-all",
+        new URL("../support/sandbox_owner.ts", import.meta.url).pathname,
+        file,
+        path,
+      ],
+      stdin: "null",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    const reader = owner.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const sandbox = Number((await reader.read()).value);
+    assert(isAlive(sandbox));
+    if (path === "/loop") await new Promise((resolve) => setTimeout(resolve, 200));
+    owner.kill("SIGKILL");
+    await owner.status;
+    await reader.cancel();
+    await eventually("the sandbox to end", 3_000, () => !isAlive(sandbox));
+  });
+}
+
+Deno.test("Ctrl-C in a terminal is for the server: a plugin's process is of another group", async () => {
+  await using subject = await sandboxed(attacker({ nothing: "return true" }));
+  const group = (pid: number) => Deno.readTextFileSync(`/proc/${pid}/stat`).replace(/^.*\) /, "").split(" ")[2];
+  assertNotEquals(group(subject.host.pid ?? 0), group(Deno.pid));
+});
+
+Deno.test("memory: a plugin that takes too much is ended, whichever way it takes it", async () => {
+  const ways = {
+    heap: "const all = []; for (;;) { all.push(new Array(100_000).fill(all.length)); await 0; }",
+    buffers: "const all = []; for (;;) all.push(new Uint8Array(64 << 20).fill(1));",
+    wasm:
+      "const all = []; for (;;) { const m = new WebAssembly.Memory({ initial: 500 }); new Uint8Array(m.buffer).fill(1); all.push(m); }",
+    shared: "const all = []; for (;;) all.push(new Uint8Array(new SharedArrayBuffer(64 << 20)).fill(1));",
+  };
+  for (const [way, code] of Object.entries(ways)) {
+    await using subject = await sandboxed(attacker({ take: code }));
+    const pid = subject.host.pid ?? 0;
+    const asking = ask(subject.host, "/take", 20_000);
+    let most = 0;
+    while (isAlive(pid)) {
+      most = Math.max(most, peakMemory(pid));
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    assert("failure" in await asking, way);
+    assert(most < 1500, `${way}: ${most} MiB`);
+    await eventually("it to run again", 5_000, () => subject.host.pid);
+    assert(currentMemory(subject.host.pid ?? 0) < 300);
   }
 });

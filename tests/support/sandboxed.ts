@@ -39,12 +39,10 @@ export interface Sandboxed extends AsyncDisposable {
 export interface SandboxedOptions {
   readonly permissions?: PluginPermissions;
   readonly launch?: Launch;
-  /** The folder to use; without it a temporary one. */
-  readonly folder?: string;
 }
 
 export async function sandboxed(code: string, options: SandboxedOptions = {}): Promise<Sandboxed> {
-  const folder = options.folder ?? await Deno.makeTempDir({ prefix: "fsh-sandbox-" });
+  const folder = await Deno.makeTempDir({ prefix: "fsh-sandbox-" });
   const file = join(folder, "subject.js");
   await Deno.writeTextFile(file, code);
   const records: LogRecord[] = [];
@@ -71,6 +69,28 @@ export async function sandboxed(code: string, options: SandboxedOptions = {}): P
   } catch (error) {
     await remove();
     throw error;
+  }
+}
+
+/** Processes that this one has started and that work in a folder with this in its name: tests run side by side. */
+export function children(folder: string): number[] {
+  const threads = [...Deno.readDirSync("/proc/self/task")].map(({ name }) => name);
+  return threads.flatMap(childrenOf).filter((pid) => isAlive(pid) && workingFolder(pid).includes(folder));
+}
+
+function childrenOf(thread: string): number[] {
+  try {
+    return Deno.readTextFileSync(`/proc/self/task/${thread}/children`).trim().split(" ").filter(Boolean).map(Number);
+  } catch {
+    return [];
+  }
+}
+
+function workingFolder(pid: number): string {
+  try {
+    return Deno.readLinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
   }
 }
 

@@ -60,3 +60,12 @@ Deno.test("paths: absolute ones, hidden, no opinion, and what is wrong", () => {
     assertStringIncludes(complaint(() => readPath(answer)), "path");
   }
 });
+
+Deno.test("long texts: a reason is cut, anything else is refused", () => {
+  const long = "x".repeat(1_000_000);
+  assertEquals(readVerdict({ allow: false, reason: long })?.reason?.length, 4096);
+  assertEquals(readAdmission({ user: { name: "x".repeat(4096) } }), { user: { name: "x".repeat(4096) } });
+  for (const user of [{ name: long }, { name: "a", home: long }]) {
+    assertStringIncludes(complaint(() => readAdmission({ user })), "longer than 4096");
+  }
+});

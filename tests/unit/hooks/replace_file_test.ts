@@ -17,6 +17,16 @@ Deno.test("replaceFile: changes that come at once are made one after the other",
   assertEquals(Array.from(Deno.readDirSync(folder.path), ({ name }) => name), ["list"]);
 });
 
+Deno.test("replaceFile: whoever opened the part file just before it became the file begins anew", async () => {
+  await using folder = await temporaryFolder();
+  const file = `${folder.path}/list`;
+  const workers = Array.from({ length: 30 }, async () => {
+    for (let i = 0; i < 10; i++) await replaceFile(file, (old) => String(Number(old ?? "0") + 1), { wait: 60_000 });
+  });
+  await Promise.all(workers);
+  assertEquals(await Deno.readTextFile(file), "300");
+});
+
 Deno.test("replaceFile: readers see the old or the new, never half", async () => {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/list`;

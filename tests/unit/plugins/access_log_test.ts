@@ -1,3 +1,4 @@
+import { statfsSync } from "node:fs";
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createAccessLog } from "../../../plugins/access_log/access_log.ts";
 import { LogFile } from "../../../plugins/access_log/log_file.ts";
@@ -9,6 +10,7 @@ import {
   startPlugin,
   temporaryFolder,
 } from "../../support/hook_events.ts";
+import { SmallDisk } from "../../support/small_disk.ts";
 
 const TIME = "2031-01-31T09:05:00.250Z";
 
@@ -38,6 +40,16 @@ const refusedLogin = hookEvent("failed", {
   error: { name: "AUTH_FAILED", code: 81, message: "authentication failed" },
 });
 
+const refusedConnection = hookEvent("failed", {
+  time: TIME,
+  session: { id: "" },
+  target: undefined,
+  size: undefined,
+  bytes: undefined,
+  seconds: 0,
+  error: { name: "NOT_PERMITTED", code: 80, message: "permission denied" },
+});
+
 const notFound = hookEvent("failed", {
   time: TIME,
   command: "move",
@@ -62,13 +74,15 @@ Deno.test("access-log: lines as web servers have them", async () => {
   const file = `${folder.path}/access.log`;
   {
     await using it = await startPlugin(createAccessLog(), { file });
-    for (const event of [got("/a b.txt", { user: "backup" }), refusedLogin, notFound, gone]) await it.call(event);
+    const events = [got("/a b.txt", { user: "backup" }), refusedLogin, notFound, gone, refusedConnection];
+    for (const event of events) await it.call(event);
   }
   assertEquals((await Deno.readTextFile(file)).split("\n"), [
     '192.0.2.7 - backup [31/Jan/2031:09:05:00 +0000] "GET /a b.txt FSH/1" 200 2326 0.013 - s1',
     '192.0.2.7 - back\\u0020up\\n\\x1b\\u005b31m [31/Jan/2031:09:05:00 +0000] "AUTH password FSH/1" 401 0 0.300 AUTH_FAILED s1',
     '192.0.2.7 - - [31/Jan/2031:09:05:00 +0000] "MOVE /a \\"b\\"\\\\\\r\\n /c\\u202e\\u2028 FSH/1" 404 0 0.000 NOT_FOUND s1',
     '192.0.2.7 - - [31/Jan/2031:09:05:00 +0000] "DISCONNECT timeout FSH/1" 499 10 90.000 PEER_TIMEOUT s1',
+    '192.0.2.7 - - [31/Jan/2031:09:05:00 +0000] "CONNECT FSH/1" 403 0 0.000 NOT_PERMITTED -',
     "",
   ]);
 });
@@ -195,6 +209,27 @@ Deno.test({
     await file.close();
     assertEquals(lines.map(({ level }) => level), ["error"]);
     assertStringIncludes(String(lines[0]?.fields.error), "No space left");
+  },
+});
+
+Deno.test({
+  name: "access-log: a line that was cut by a full disk does not spoil the next one",
+  ignore: !SmallDisk.available(),
+  async fn() {
+    await using disk = await SmallDisk.create();
+    const block = statfsSync(disk.path).bsize;
+    const lines: LogLine[] = [];
+    const file = new LogFile(`${disk.path}/access.log`, { rotateSize: undefined, keep: 1, log: recordingLog(lines) });
+    await file.open();
+    const filler = `${disk.path}/filler`;
+    await Deno.writeFile(filler, new Uint8Array((disk.free().blocks - 1) * block));
+    await file.write("x".repeat(block + 100));
+    await Deno.remove(filler);
+    await file.write("whole");
+    await file.close();
+    const written = (await Deno.readTextFile(`${disk.path}/access.log`)).split("\n");
+    assertEquals([written.length, written[0]?.length, written[1]], [3, block, "whole"]);
+    assertEquals(lines.map(({ level, fields }) => [level, fields.lost]), [["error", 1], ["warn", 1]]);
   },
 });
 

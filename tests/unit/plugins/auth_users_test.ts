@@ -57,6 +57,21 @@ Deno.test("auth-users: a password is checked against the verifier", async () => 
   assertEquals(await it.plugin.call(login("scram-sha-256", { user: "keys" })), undefined);
 });
 
+Deno.test("auth-users: an unknown name takes as long as a wrong password", async () => {
+  const slow = await makeVerifier("open sesame");
+  await using it = await started({ backup: { verifier: slow }, keys: { keys: [KEY] } });
+  const took = async (user: string) => {
+    const begun = performance.now();
+    await it.plugin.call(login("password", { user, password: "wrong" }));
+    return performance.now() - begun;
+  };
+  const known = await took("backup");
+  for (const user of ["nobody", "keys"]) {
+    const unknown = await took(user);
+    assert(unknown > known / 3, `${unknown} and ${known} ms`);
+  }
+});
+
 Deno.test("auth-users: many passwords at once are all answered, those given up on with a refusal", async () => {
   await using it = await started({ backup: { verifier } });
   const given = new AbortController();
@@ -108,9 +123,19 @@ Deno.test("auth-users: the file is read again when it changed; a broken version 
   assertStringIncludes(String(it.plugin.lines.at(-1)?.fields.error), "not JSON");
 
   await Deno.remove(it.file);
-  assertEquals(await known("backuq"), true);
+  for (let i = 0; i < 3; i++) assertEquals(await known("backuq"), true);
+  assertEquals(it.plugin.lines.filter(({ level }) => level === "error").length, 2);
   await Deno.writeTextFile(it.file, JSON.stringify({ users: {} }));
   assertEquals(await known("backuq"), false);
+});
+
+Deno.test("auth-users: a change within the same tick of the file's time stamp is seen", async () => {
+  await using it = await started({ user0: { verifier } });
+  for (let i = 0; i < 100; i++) {
+    const name = `user${i % 10}`;
+    await Deno.writeTextFile(it.file, JSON.stringify({ users: { [name]: { verifier } } }));
+    assert(await it.plugin.call(login("scram-sha-256", { user: name })) !== undefined, String(i));
+  }
 });
 
 Deno.test("auth-users: a file that is missing or wrong at the start is a clear error", async () => {

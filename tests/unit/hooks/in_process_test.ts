@@ -1,0 +1,52 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Log, type LogRecord, silentLog } from "../../../lib/base/log.ts";
+import { makeEvent } from "../../../lib/hooks/host.ts";
+import { InProcessHost } from "../../../lib/hooks/in_process.ts";
+import { ask } from "../../support/sandboxed.ts";
+import { logged } from "../../support/plugins.ts";
+
+Deno.test("hooks keep their `this`, and get options and a log of their own", async () => {
+  const records: LogRecord[] = [];
+  const plugin = {
+    name: "subject",
+    hooks: {
+      authorize(this: object, _: unknown, { options, log }: { options: object; log: { info(text: string): void } }) {
+        log.info("asked");
+        return { allow: Object.hasOwn(this, "authorize"), reason: JSON.stringify(options) };
+      },
+    },
+  };
+  const log = new Log("debug", (record) => records.push(record));
+  const host = await InProcessHost.start(plugin, { log, options: { a: 1 } });
+  assertEquals(await ask(host, "/a"), { answer: { allow: true, reason: '{"a":1}' } });
+  assertEquals(records.map(({ fields }) => fields), [{ plugin: "subject", unhooked: true }]);
+});
+
+Deno.test("a hook that it does not have gives no opinion; one that throws fails", async () => {
+  const host = await InProcessHost.start({
+    name: "subject",
+    hooks: {
+      authorize() {
+        throw new RangeError("broken");
+      },
+    },
+  }, { log: silentLog });
+  assertEquals(await ask(host, "/a"), { failure: "RangeError: broken" });
+  const event = makeEvent("log", logged("x"));
+  assertEquals(await host.call("log", [event], AbortSignal.abort()), [{ answer: undefined }]);
+});
+
+Deno.test("what start throws is its caller's, what stop throws is logged", async () => {
+  const records: LogRecord[] = [];
+  const log = new Log("debug", (record) => records.push(record));
+  const fails = () => {
+    throw new Error("broken");
+  };
+  assertMatch(
+    String(await assertRejects(() => InProcessHost.start({ name: "a", hooks: {}, start: fails }, { log }))),
+    /broken/,
+  );
+  const host = await InProcessHost.start({ name: "a", hooks: {}, stop: fails }, { log });
+  await host.stop();
+  assertMatch(records[0]?.message ?? "", /failed while it was stopped/);
+});
