@@ -23,7 +23,8 @@ export function createAuthToken(): Plugin {
     },
     methods: ["token", "explain"],
     async start({ options, log }) {
-      file = await WatchedFile.open(textOption(options, "file") ?? "", { parse: parseTokensFile, log });
+      const path = textOption(options, "file") ?? "";
+      file = await WatchedFile.open(path, { parse: parseTokensFile, log, make: `fsh token add ${path} NAME` });
     },
     hooks: {
       async authenticate({ method, token, user }) {

@@ -97,7 +97,7 @@ export function createAuthUsers(): Plugin {
     methods: ["scram-sha-256", "password", "publickey", "explain"],
     async start({ options, log }) {
       const path = textOption(options, "file") ?? "";
-      const file = await WatchedFile.open(path, { parse: parseUsersFile, log });
+      const file = await WatchedFile.open(path, { parse: parseUsersFile, log, make: `fsh passwd ${path} USER` });
       directory = new UsersDirectory(file);
     },
     hooks: {

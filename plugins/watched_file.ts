@@ -35,11 +35,13 @@ export class WatchedFile<T> {
   /** @throws {FshError} if the first version can't be read or parsed */
   static async open<T>(
     path: string,
-    options: { parse: (text: string, subject: string) => T; log: PluginLog },
+    options: { parse: (text: string, subject: string) => T; log: PluginLog; make?: string },
   ): Promise<WatchedFile<T>> {
     const mark = await stampOf(path);
     const text = await readText(path);
-    if (mark === null || text === null) throw new FshError("NOT_FOUND", { subject: path });
+    if (mark === null || text === null) {
+      throw new FshError("NOT_FOUND", { subject: path, detail: options.make && `make it with: ${options.make}` });
+    }
     return new WatchedFile({ path, ...options }, { value: options.parse(text, path), text, ...mark });
   }
 

@@ -1,4 +1,5 @@
 import { Arena } from "../base/arena.ts";
+import { clipUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { type DigestAlgorithm, digestOf, hasDigest } from "../base/digest.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
@@ -26,6 +27,10 @@ export const SMALL_FILE = 64 * 1024;
  */
 export const FRAME_BYTES = 192 * 1024;
 const NOTHING = new Uint8Array(0);
+/** Bytes of text that say why a file did not come. */
+const MAX_DETAIL = 256;
+/** What people are told may be damaged; they are told it all the same. */
+const LENIENT = new TextDecoder();
 
 export const getsCommand = command({
   request: "GETS",
@@ -82,13 +87,15 @@ async function allowed(paths: readonly string[], { guard }: CommandContext): Pro
 }
 
 /** What events tell of a file that was moved whole. */
-function deedOf({ size, content, digest }: PackedFile, algorithm: string): Deed {
+function deedOf({ code, size, content, digest }: PackedFile, algorithm: string): Deed {
+  if (code !== 0) return { size: 0, bytes: 0, digest: undefined };
   return { size, bytes: content.length, digest: digestText({ algorithm, digest }) };
 }
 
-/** An answer needs no path: it is the one that was asked for. */
+/** An answer needs no path: it is the one that was asked for. In place of the content stands why there is none. */
 function failedFile(error: FshError): PackedFile {
-  return { path: "", code: error.code, size: 0, modified: null, mode: null, digest: NOTHING, content: NOTHING };
+  const content = encodeUtf8(clipUtf8(error.detail ?? "", MAX_DETAIL));
+  return { path: "", code: error.code, size: content.length, modified: null, mode: null, digest: NOTHING, content };
 }
 
 function packedFile({ info, content }: SmallFile, algorithm: string): PackedFile {
@@ -209,7 +216,10 @@ function releaseAll(files: readonly PackedFile[]): void {
 function unpack(file: PackedFile, path: string, algorithm: DigestAlgorithm): Got {
   const wrong = (error: FshError): Got => ({ path, error });
   if (file.path !== "") return wrong(new FshError("UNEXPECTED_FRAME", { subject: file.path }));
-  if (file.code !== 0) return wrong(new FshError(errorName(file.code), { subject: path, remote: true }));
+  if (file.code !== 0) {
+    const detail = LENIENT.decode(file.content.subarray(0, MAX_DETAIL)) || undefined;
+    return wrong(new FshError(errorName(file.code), { subject: path, detail, remote: true }));
+  }
   const whole = file.content.length === file.size;
   if (whole && !hasDigest(file.content, algorithm, file.digest)) {
     return wrong(new FshError("DIGEST_MISMATCH", { subject: path }));

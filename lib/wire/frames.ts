@@ -240,7 +240,7 @@ export const FRAMES = {
     flags: FLAG_ZSTD,
     fields: { files: "files" },
     doc:
-      "Whole small files. From a server: some of those that GETS asked for, in that order and without their paths. From a client: files to store, each answered in a STORED; the last frame says that it is.",
+      "Whole small files. From a server: some of those that GETS asked for, in that order and without their paths; one with a `code` has as its content up to 256 bytes of text that say why. From a client: files to store, each answered in a STORED; the last frame says that it is.",
   },
   STORED: {
     code: 0x19,

@@ -2,6 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { silentLog } from "../../lib/base/log.ts";
 import { PrivateKey } from "../../lib/base/private_key.ts";
 import { PublicKey } from "../../lib/base/public_key.ts";
+import { safePath } from "../../lib/base/virtual_path.ts";
 import { DEFAULT_LIMITS } from "../../lib/client/client.ts";
 import { Server } from "../../lib/server/server.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -13,9 +14,10 @@ import { store } from "../support/stored_files.ts";
 
 /** A server with accounts, over TCP; its URL names no user. */
 async function serving(options: { methods?: readonly string[]; key?: PrivateKey } = {}) {
-  const { offers, ...rest } = await accounts(options);
+  const { offers, ...rest } = await accounts({ ...options, access: "write" });
   const storage = new MemoryStorage();
-  await store(storage, "/hello", "hello");
+  await storage.mkdir(safePath("/home"));
+  await store(storage, "/home/hello", "hello");
   const server = await Server.start({
     transport: new TcpTransport(),
     storage,

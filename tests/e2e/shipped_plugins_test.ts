@@ -48,6 +48,7 @@ Deno.test("path-filter: denied is listed and refused, hidden is not there, per u
   await Deno.mkdir(into);
   const tree = await guest("get", "-r", asGuest, into);
   assertEquals([tree.code, allNames(into).map((name) => name.replace(/^[^/]*\.\d+\//, ""))], [7, ["a.txt"]], tree.err);
+  assertStringIncludes(tree.err, "/door.key: permission denied (denied by the rule *.key (line 4 of the rules))");
   assertEquals((await guest("rm", "-r", `${asGuest}sub`)).code, 4, "with the denied in it");
   assertEquals((await guest("mv", `${asGuest}a.txt`, `${asGuest}a.key`)).code, 4);
   assertEquals((await guest("mv", `${asGuest}a.txt`, `${asGuest}c.tmp`)).code === 0, false);
@@ -189,6 +190,9 @@ Deno.test("all seven together: a tree is put and got back the same, and each of 
   const banned = await as(alice)("ls", url);
   assertEquals(banned.code, 4);
   assertStringIncludes(banned.err, "too many attempts from this address");
+  await eventually("the refused connection's line", 3000, () => {
+    return lines().some((line) => /"CONNECT FSH\/1" 403 .* NOT_PERMITTED -$/.test(line));
+  });
   assertEquals(await server.stop(), 0);
   const usage = JSON.parse(await Deno.readTextFile(`${folder.path}/usage.json`));
   assertEquals(Object.keys(usage.files).length, Object.keys(tree).length);

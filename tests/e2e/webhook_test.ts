@@ -53,5 +53,7 @@ Deno.test("webhook: signed, tried again after 500 and after a refused connection
   hanging.resolve();
   const paths = () => new Set(again.taken.map(({ body }) => JSON.parse(body).path));
   await eventually("all 300", 8000, () => [...paths()].filter((path) => /^\/tree\/\d+$/.test(path)).length === 300);
+  const all = again.taken.map(({ body }) => JSON.parse(body));
+  assertEquals(all.filter(({ event }) => event === "failed"), [], "that a stat finds nothing is no failure");
   assertEquals(await server.stop(), 0);
 });

@@ -9,11 +9,11 @@ export const TOKEN = "t0ken-of-the-backup";
 
 /** Options of a server that knows one user, `an`, by password and key, and one token; and what it was asked. */
 export async function accounts(
-  options: { methods?: readonly string[]; key?: PrivateKey } = {},
+  options: { methods?: readonly string[]; key?: PrivateKey; access?: "read" | "write" } = {},
 ): Promise<RunningOptions & { readonly offers: Offer[] }> {
-  const { methods = ["publickey", "scram-sha-256", "token", "password"], key } = options;
+  const { methods = ["publickey", "scram-sha-256", "token", "password"], key, access = "read" } = options;
   const verifier = await makeVerifier(PASSWORD, { iterations: 4096 });
-  const user = { name: "an", access: "write", attributes: { team: 7 } } as const;
+  const user = { name: "an", home: "/home", access, attributes: { team: 7 } } as const;
   const offers: Offer[] = [];
   const authenticate = (offer: Offer): Promise<Admission> => {
     offers.push(offer);

@@ -141,7 +141,10 @@ Deno.test("auth-users: a change within the same tick of the file's time stamp is
 Deno.test("auth-users: a file that is missing or wrong at the start is a clear error", async () => {
   await using folder = await temporaryFolder();
   const file = `${folder.path}/users.json`;
-  assertEquals(await failure(() => startPlugin(createAuthUsers(), { file })), `${file}: not found`);
+  assertEquals(
+    await failure(() => startPlugin(createAuthUsers(), { file })),
+    `${file}: not found (make it with: fsh passwd ${file} USER)`,
+  );
   const wrong: [unknown, string][] = [
     [{ users: [] }, '"users" must be an object'],
     [{ users: {}, user: {} }, 'the file has a field "user"'],
