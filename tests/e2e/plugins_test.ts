@@ -260,7 +260,7 @@ Deno.test("a server that is killed leaves no sandbox behind, even one that loops
   });
   const [sandbox] = children(server.pid);
   assert(sandbox !== undefined);
-  const client = spawnFsh(["get", `${server.url}open.txt`, "-"]);
+  const client = spawnFsh(["get", "--retries", "0", `${server.url}open.txt`, "-"]);
   await new Promise((resolve) => setTimeout(resolve, 500));
   await server[Symbol.asyncDispose]();
   await client.status;
