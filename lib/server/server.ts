@@ -191,7 +191,7 @@ export class Server {
       log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
     } catch (error) {
       // Told at once: the session's last words take a while. All else is said with the end below.
-      if (isError(error, "AUTH_FAILED")) visit.refuse(error, session.claim ?? {});
+      if (isError(error, "AUTH_FAILED") && !error.remote) visit.refuse(error, session.claim ?? {});
     }
     const end = await session.ended;
     this.#sessions.delete(session);

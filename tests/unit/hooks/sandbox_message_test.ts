@@ -115,7 +115,8 @@ Deno.test("facts that look like bytes stay what they are", async () => {
     hook: "content",
     events: [{ ...makeEvent("content", { ...chunkFacts(), chunk }), user: { name: "a", attributes } }],
   });
-  assertEquals(await read(encodeSandboxMessages([message(bytesOf(1, 2, 3))])), [message(bytesOf(1, 2, 3))]);
+  const call = message(bytesOf(1, 2, 3));
+  assertEquals(await read(encodeSandboxMessages([call])), [call]);
   const text = JSON.stringify([{ chunk: { $bytes: -5 }, b: { chunk: { $bytes: 1e308 } } }]);
   assertEquals((await read(raw(text, bytesOf(1, 2)))).length, 1);
 });
