@@ -6,7 +6,7 @@ import { InProcessHost } from "./in_process.ts";
 import type { Plugin, PluginPermissions } from "./plugin.ts";
 import { type GivenOptions, pluginOptions } from "./plugin_options.ts";
 import { asPlugin } from "./plugin_shape.ts";
-import { type PluginSource, readPluginSource } from "./plugin_source.ts";
+import type { PluginSource } from "./plugin_source.ts";
 import { type Launch, SandboxHost } from "./sandbox_host.ts";
 
 /** What the operator says of plugins. */
@@ -18,7 +18,7 @@ export interface PluginSettings {
   readonly allow: readonly string[];
   /** Files or names of plugins that run in this process. */
   readonly trust: readonly string[];
-  readonly shipped: Readonly<Record<string, () => Plugin>>;
+  readonly shipped: Readonly<Record<string, () => Plugin | Promise<Plugin>>>;
   readonly launch: Launch;
   readonly log: Log;
   readonly print: (text: string, plugin: string) => void;
@@ -40,12 +40,14 @@ export interface LoadedPlugin {
 /** Loads and starts one plugin. @throws {FshError} PLUGIN_FAILED, USAGE */
 export async function loadPlugin(reference: string, settings: PluginSettings): Promise<LoadedPlugin> {
   const make = Object.hasOwn(settings.shipped, reference) ? settings.shipped[reference] : undefined;
-  if (make) return { host: await startHere(make(), settings), files: [], stamp: "", confined: false };
+  if (make) return { host: await startHere(await make(), settings), files: [], stamp: "", confined: false };
   if (!/[./\\]/.test(reference) && !await isFile(reference)) {
     const names = Object.keys(settings.shipped).join(", ");
     throw new FshError("PLUGIN_FAILED", { subject: reference, detail: `no such file; fsh brings ${names}` });
   }
   const trusted = isTrusted(reference, settings);
+  // With its parser and type stripper, which take longer to load than most of fsh.
+  const { readPluginSource } = await import("./plugin_source.ts");
   const source = await readPluginSource(reference, { trusted });
   if (trusted) {
     const host = await startHere(asPlugin(await importHere(source)), settings);
