@@ -10,6 +10,7 @@ import { FRAMES, type RequestName } from "../wire/frames.ts";
 import type { Subcommand } from "./args.ts";
 import { displayName, makeLog, note, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings } from "./plugin_settings.ts";
+import { parseSize } from "./values.ts";
 
 /** A client of this machine. */
 const SESSION: EventSession = { id: "explain", address: "127.0.0.1", port: 0, secure: true };
@@ -46,7 +47,7 @@ TARGET, too. Plugins and their options are given as for fsh serve. Exit status: 
     const questions = questionsOf(command, {
       path,
       target,
-      size: args.has("size") ? Number(args.value("size")) : null,
+      size: args.has("size") ? parseSize("size", args.value("size")) : null,
     });
     const json = args.has("json");
     const log = makeLog({ json, fallback: "warn" });

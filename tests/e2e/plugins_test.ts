@@ -250,6 +250,15 @@ Deno.test("wrong options of plugins are named before anything is served", async 
   }
 });
 
+Deno.test("explain takes a size as the other commands do, and names one that is none", async () => {
+  const wrong = await fsh(["explain", "--size", "much", "put", "/x"]);
+  assertEquals(wrong.code, 2);
+  assertStringIncludes(wrong.err, "--size much: wrong usage");
+  const right = await fsh(["explain", "--size", "10M", "put", "/x"]);
+  assertEquals(right.code, 0, right.err);
+  assertStringIncludes(right.out, "put /x: allowed");
+});
+
 Deno.test("a server that is killed leaves no sandbox behind, even one that loops", async () => {
   await using plugin = await pluginFile({
     "loop.ts": `export default { name: "loop", hooks: { authorize() { for (;;); } } };`,
