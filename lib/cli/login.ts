@@ -4,6 +4,7 @@ import { printable } from "../base/bytes.ts";
 import type { FshUrl } from "../client/url.ts";
 import type { Credentials } from "../session/handshake.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
+import { CLIENT_CERTIFICATE_OPTIONS, clientCertificate } from "./client_certificate.ts";
 import { canPrompt, promptPassword } from "./password_prompt.ts";
 import { readSecretFile, readSecretLine } from "./secret_file.ts";
 
@@ -12,6 +13,7 @@ export const LOGIN_OPTIONS: readonly OptionRow[] = [
   { name: "password-file", value: "FILE", help: "the password of the URL's user; or FSH_PASSWORD, or a prompt" },
   { name: "token-file", value: "FILE", help: "a token, which goes over TLS or within one machine only; or FSH_TOKEN" },
   { name: "identity", value: "FILE", help: "an Ed25519 private key: fsh keygen makes one; or FSH_IDENTITY" },
+  ...CLIENT_CERTIFICATE_OPTIONS,
 ];
 
 /** Logins of a command, by user and server: its other connections show the same, and nobody is asked twice. */
@@ -53,11 +55,13 @@ export class Login {
     const token = await secret("token-file", "FSH_TOKEN");
     const identity = args.has("identity") ? args.value("identity") : Deno.env.get("FSH_IDENTITY") || undefined;
     const key = identity === undefined ? undefined : await readKey(identity);
+    const certificate = await clientCertificate(args);
     return new Login({
       user,
       ...(password === undefined ? {} : { password }),
       ...(token === undefined ? {} : { token }),
       ...(key === undefined ? {} : { key }),
+      ...(certificate === undefined ? {} : { certificate }),
     });
   }
 

@@ -23,6 +23,13 @@ export interface EventSession {
   readonly port: number;
   /** Whether nobody on the way can read along: TLS or loopback. */
   readonly secure: boolean;
+  /** What the client has proved to own, where the server wants certificates (`--mutual`). */
+  readonly certificate?: {
+    /** The subject's common name. */
+    readonly name: string;
+    /** `SHA256:…` */
+    readonly fingerprint: string;
+  };
 }
 
 /** Values of the facts, by name. */

@@ -1,3 +1,4 @@
+import type { CertificateFacts, ClientTrust } from "../base/client_trust.ts";
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -49,6 +50,8 @@ export interface ServerOptions {
   /** Ways to come in that are offered; by default, everybody may, without any proof. */
   readonly methods?: readonly string[];
   readonly authenticate?: Authenticate;
+  /** Whose certificates are taken now; with it every client needs one. */
+  readonly clientTrust?: (() => ClientTrust) | undefined;
   readonly handshakeTimeout: number;
   readonly idleTimeout: number;
   readonly stallTimeout: number;
@@ -182,7 +185,8 @@ export class Server {
       this.#commands.add(command);
       return serving;
     };
-    const session = this.#session(connection, log, { serve, authenticate, admit });
+    const certified = (facts: CertificateFacts) => visit.certified(facts);
+    const session = this.#session(connection, log, { serve, authenticate, admit, certified });
     this.#sessions.add(session);
     try {
       await session.start();
@@ -220,6 +224,7 @@ export class Server {
       readonly serve: (stream: Stream, request: Message) => Promise<void>;
       readonly authenticate: Authenticate;
       readonly admit?: (user: User, method: string) => string;
+      readonly certified?: (facts: CertificateFacts) => void;
     },
   ): Session {
     const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
@@ -235,6 +240,7 @@ export class Server {
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
       zeroCopy: this.#options.zeroCopy ?? true,
       methods: this.#options.methods ?? offered(this.#hooks.current),
+      clientTrust: this.#options.clientTrust?.(),
       ...answers,
     });
   }

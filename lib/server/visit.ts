@@ -1,3 +1,4 @@
+import type { CertificateFacts } from "../base/client_trust.ts";
 import type { Clock } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
@@ -29,7 +30,7 @@ export class Visit {
   readonly authenticate: Authenticate;
   readonly #options: VisitOptions;
   readonly #begun: number;
-  readonly #session: { id: string };
+  readonly #session: { id: string; certificate?: CertificateFacts };
   #refused = false;
 
   constructor(options: VisitOptions) {
@@ -60,6 +61,12 @@ export class Visit {
     if (ruling?.allow) return null;
     this.log.info("connection refused", { plugin: ruling?.by ?? undefined, reason: ruling?.reason });
     return new FshError("NOT_PERMITTED", { detail: ruling?.reason });
+  }
+
+  /** The client has proved to own a certificate. */
+  certified(certificate: CertificateFacts): void {
+    this.#session.certificate = certificate;
+    this.log = this.log.with({ certificate: certificate.name });
   }
 
   /** The client was let in. */

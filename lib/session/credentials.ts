@@ -1,5 +1,6 @@
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
+import type { OwnCertificate } from "../base/own_certificate.ts";
 import type { PrivateKey } from "../base/private_key.ts";
 import { ScramClient, strangeServer } from "../base/scram.ts";
 import { saltPassword } from "../base/scram_verifier.ts";
@@ -20,6 +21,8 @@ export interface Credentials {
   readonly passwordOnDemand?: boolean;
   readonly token?: string;
   readonly key?: PrivateKey;
+  /** Shown to a server that wants one of every client, before all else. */
+  readonly certificate?: OwnCertificate;
 }
 
 type Auth = FrameFields<"AUTH">;

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import type { CertificateFacts } from "../base/client_trust.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { Turns } from "../base/concurrency.ts";
 import { FshError } from "../base/errors.ts";
@@ -40,6 +41,8 @@ export interface DoorkeeperOptions {
   readonly methods?: readonly string[];
   readonly authenticate?: Authenticate;
   readonly secure?: boolean;
+  /** Whose certificate the client has proved to own. */
+  readonly certificate?: CertificateFacts | undefined;
   readonly clock?: Clock;
   readonly log?: Log;
 }
@@ -102,7 +105,7 @@ export class Doorkeeper {
     switch (method) {
       case "anonymous":
         if (data.length > 0) throw wrongAuth("anonymous comes without data");
-        return this.#judge({ method, user });
+        return this.#judge({ method, user: this.#options.certificate?.name ?? user });
       case "token":
         return data.length === 0 ? this.#refuse() : this.#judge({ method, user, token: textOf(data) });
       case "password":

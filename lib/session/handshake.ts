@@ -2,6 +2,8 @@ import { FshError } from "../base/errors.ts";
 import { encodeMessage, type MessageOf } from "../wire/codec.ts";
 import type { User } from "../hooks/event.ts";
 import { type FrameFields, MAX_DATA, type Role } from "../wire/frames.ts";
+import type { CertificateFacts, ClientTrust } from "../base/client_trust.ts";
+import { CERTIFICATE, CertificateDoor, CertificateVisitor } from "./certificate_door.ts";
 import { Applicant, type Credentials } from "./credentials.ts";
 import { type Answer, type Claim, Doorkeeper, type DoorkeeperOptions } from "./doorkeeper.ts";
 import { hashHellos } from "./key_proof.ts";
@@ -47,7 +49,7 @@ export interface Terms {
   readonly agent: string;
 }
 
-export interface HandshakeOptions extends DoorkeeperOptions {
+export interface HandshakeOptions extends Omit<DoorkeeperOptions, "certificate"> {
   readonly limits: SessionLimits;
   readonly agent: string;
   readonly capabilities?: readonly string[];
@@ -55,8 +57,16 @@ export interface HandshakeOptions extends DoorkeeperOptions {
   readonly methods?: readonly string[];
   /** Server: somebody was let in; names the session. */
   readonly admit?: (user: User, method: string) => string;
+  /** Server: whose certificates are taken; with it every client needs one. */
+  readonly clientTrust?: ClientTrust | undefined;
+  /** Server: a client has proved to own a certificate. */
+  readonly certified?: (facts: CertificateFacts) => void;
   /** Whether nobody on the way can read along. */
   readonly secure?: boolean;
+  /** Client: see `Connection.peerName`. */
+  readonly peerName?: string | undefined;
+  /** Server: see `Connection.answersTo`. */
+  readonly answersTo?: ((name: string) => boolean) | undefined;
   /** Client: whom it comes as, and what it can show; by default as nobody in particular. */
   readonly credentials?: Credentials;
 }
@@ -82,24 +92,29 @@ export class Handshake {
   #peerHello: FrameFields<"HELLO"> | null = null;
   #doorkeeper: Doorkeeper | null = null;
   #applicant: Applicant | null = null;
+  #door: CertificateDoor | null = null;
+  /** Client: while the server wants to see a certificate. */
+  #visitor: CertificateVisitor | null = null;
   #busy = false;
   identity: Identity = { session: "", user: { name: "" } };
 
   constructor(role: Role, options: HandshakeOptions) {
     this.#role = role;
     this.#options = options;
-    const { limits, agent, capabilities = [], methods = [] } = options;
+    const { limits, agent, capabilities = [], methods = [], clientTrust, peerName = "" } = options;
     this.#hello = encodeMessage("HELLO", 0, {
       version: PROTOCOL_VERSION,
       agent,
-      capabilities,
+      capabilities: clientTrust ? [...capabilities, CERTIFICATE] : capabilities,
       methods,
       maxData: MAX_DATA,
       window: limits.window,
       maxStreams: limits.maxStreams,
       heartbeat: limits.heartbeat,
       misses: limits.misses,
+      peer: peerName,
     });
+    if (clientTrust) this.#door = new CertificateDoor(clientTrust, () => this.#hellos());
   }
 
   hello(): Uint8Array {
@@ -108,7 +123,7 @@ export class Handshake {
 
   /** Server: who wants to come in, and how; null before the first AUTH. Not proved. */
   get claim(): Claim | null {
-    return this.#doorkeeper?.claim ?? null;
+    return this.#doorkeeper?.claim ?? this.#door?.claim ?? null;
   }
 
   /**
@@ -137,16 +152,38 @@ export class Handshake {
   #greeted(fields: FrameFields<"HELLO">): HandshakeStep | Promise<HandshakeStep> {
     const terms = agree(this.#options.limits, fields);
     this.#peerHello = fields;
-    if (this.#role === "server") return { send: [this.#hello], terms };
+    if (this.#role === "server") {
+      this.#checkName(fields.peer);
+      return { send: [this.#hello], terms };
+    }
     const { credentials = { user: "" }, secure = false } = this.#options;
-    this.#applicant = new Applicant(credentials, { secure, hellos: () => this.#hellos() });
-    return this.#say(this.#applicant.begin(fields.methods), terms);
+    const hellos = () => this.#hellos();
+    this.#applicant = new Applicant(credentials, { secure, hellos });
+    if (!fields.capabilities.includes(CERTIFICATE)) return this.#say(this.#applicant.begin(fields.methods), terms);
+    this.#visitor = new CertificateVisitor(credentials.certificate, hellos);
+    return this.#say(this.#visitor.begin(), terms);
+  }
+
+  /** Server: a client that means another server has somebody in between. */
+  #checkName(name: string): void {
+    const { answersTo, clientTrust } = this.#options;
+    if (answersTo ? answersTo(name) : !clientTrust) return;
+    const detail = "this server does not have the certificate that the client has seen: somebody may be in between";
+    throw new FshError("AUTH_FAILED", { detail });
   }
 
   #judge(auth: FrameFields<"AUTH">): HandshakeStep | Promise<HandshakeStep> {
-    this.#doorkeeper ??= new Doorkeeper(this.#options, () => this.#hellos());
+    if (this.#door && !this.#door.passed) return this.#showCertificate(this.#door, auth);
+    const certificate = this.#door?.passed ?? undefined;
+    this.#doorkeeper ??= new Doorkeeper({ ...this.#options, certificate }, () => this.#hellos());
     const answer = this.#doorkeeper.receive(auth);
     return answer instanceof Promise ? answer.then((answer) => this.#answered(answer)) : this.#answered(answer);
+  }
+
+  #showCertificate(door: CertificateDoor, auth: FrameFields<"AUTH">): HandshakeStep {
+    const data = door.receive(auth);
+    if (door.passed) this.#options.certified?.(door.passed);
+    return { send: [encodeMessage("CHALLENGE", 0, { data })] };
   }
 
   #answered({ challenge, user }: Answer): HandshakeStep {
@@ -159,10 +196,16 @@ export class Handshake {
   }
 
   #challenged(data: Uint8Array): HandshakeStep | Promise<HandshakeStep> {
-    return this.#say(this.#applicantFor("CHALLENGE").challenge(data));
+    const applicant = this.#applicantFor("CHALLENGE");
+    if (!this.#visitor) return this.#say(applicant.challenge(data));
+    const shown = this.#visitor.challenge(data);
+    if (shown) return this.#say(shown);
+    this.#visitor = null;
+    return this.#say(applicant.begin(this.#peerHello?.methods ?? []));
   }
 
   #welcomed({ session, user }: FrameFields<"READY">): HandshakeStep {
+    if (this.#visitor) throw new FshError("UNEXPECTED_FRAME", { subject: "READY", detail: "it was not its turn" });
     this.#applicantFor("READY").welcome();
     this.identity = { session, user: { name: user } };
     return { send: [], ready: true };

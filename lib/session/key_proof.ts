@@ -3,7 +3,8 @@ import { encodeUtf8 } from "../base/bytes.ts";
 import type { PublicKey } from "../base/public_key.ts";
 
 /** Names what is signed, so that no signature made for something else fits, nor this one anywhere else. */
-const CONTEXT = "fsh/1 publickey";
+const KEY_CONTEXT = "fsh/1 publickey";
+const CERTIFICATE_CONTEXT = "fsh/1 certificate";
 
 /** Bytes of the server's challenge. */
 export const CHALLENGE_BYTES = 32;
@@ -16,7 +17,20 @@ export function keyProof(facts: {
   /** See `hashHellos`. */
   readonly hellos: Uint8Array;
 }): Uint8Array {
-  const parts = [encodeUtf8(CONTEXT), facts.hellos, facts.challenge, encodeUtf8(facts.user), facts.key.blob];
+  return joined([encodeUtf8(KEY_CONTEXT), facts.hellos, facts.challenge, encodeUtf8(facts.user), facts.key.blob]);
+}
+
+/** What a client signs to prove that it owns a certificate: PROTOCOL.md, "Client certificates". */
+export function certificateProof(facts: {
+  /** DER. */
+  readonly certificate: Uint8Array;
+  readonly challenge: Uint8Array;
+  readonly hellos: Uint8Array;
+}): Uint8Array {
+  return joined([encodeUtf8(CERTIFICATE_CONTEXT), facts.hellos, facts.challenge, facts.certificate]);
+}
+
+function joined(parts: readonly Uint8Array[]): Uint8Array {
   const bytes: number[] = [];
   for (const part of parts) bytes.push(part.length >> 8, part.length & 0xff, ...part);
   return Uint8Array.from(bytes);

@@ -98,7 +98,12 @@ export class Session implements RequestOpener {
     this.#ready.promise.catch(() => {});
     const peer: Role = options.role === "client" ? "server" : "client";
     this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
-    this.#handshake = new Handshake(options.role, { ...options, secure: options.secure ?? isSecure(connection) });
+    this.#handshake = new Handshake(options.role, {
+      ...options,
+      secure: options.secure ?? isSecure(connection),
+      peerName: connection.peerName,
+      answersTo: connection.answersTo?.bind(connection),
+    });
     this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
       clock: this.#clock,

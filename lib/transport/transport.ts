@@ -12,6 +12,13 @@ export interface Connection {
   readonly remote: string;
   /** Whether nobody on the way can read along; undefined: as the addresses tell (see session/secure.ts). */
   readonly secure?: boolean | undefined;
+  /**
+   * Client over TLS: what it knows the server by, `SHA256:…` (the fingerprint of a certificate that it has been told of)
+   * or `dns:HOST` (a name that an authority vouches for).
+   */
+  readonly peerName?: string | undefined;
+  /** Server over TLS: whether a client that knows its server by this name means this one. */
+  answersTo?(name: string): boolean;
   /** Waits for bytes and puts some into `buffer`; null once the peer has closed its side. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */

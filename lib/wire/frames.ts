@@ -60,9 +60,10 @@ export const FRAMES = {
       maxStreams: "u32",
       heartbeat: "u32",
       misses: "u16",
+      peer: "sentence",
     },
     doc:
-      "Opens the session; the client speaks first. `methods`: ways to authenticate that the server takes (empty from a client). `window`: bytes that each stream may send to this side before it grants more. `heartbeat`: milliseconds, 0 for none.",
+      "Opens the session; the client speaks first. `methods`: ways to authenticate that the server takes (empty from a client). `window`: bytes that each stream may send to this side before it grants more. `heartbeat`: milliseconds, 0 for none. `peer`: what the client knows the server by, over TLS (empty from a server, and without TLS).",
   },
   AUTH: {
     code: 0x02,

@@ -19,6 +19,7 @@ export const HELLO: FrameFields<"HELLO"> = {
   maxStreams: 64,
   heartbeat: 0,
   misses: 3,
+  peer: "",
 };
 
 /** A client without an engine: it sends whatever a test says, right or wrong, and reads frame by frame. */

@@ -17,6 +17,7 @@ const hello: FrameFields<"HELLO"> = {
   maxStreams: 100,
   heartbeat: 10_000,
   misses: 5,
+  peer: "",
 };
 
 function message<N extends "HELLO" | "AUTH" | "CHALLENGE" | "READY">(name: N, fields: FrameFields<N>): MessageOf<N> {
