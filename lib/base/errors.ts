@@ -13,6 +13,7 @@ export const ERRORS = {
   CANCELLED: { code: 4, exit: 1, retryable: false, message: "cancelled" },
   INTERRUPTED: { code: 5, exit: 130, retryable: true, message: "interrupted" },
   PLUGIN_FAILED: { code: 7, exit: 1, retryable: false, message: "the plugin can't be used" },
+  USER_NOT_CHANGED: { code: 8, exit: 4, retryable: false, message: "can't go on as this user" },
   PARTIAL: { code: 6, exit: 7, retryable: false, message: "some of several failed" },
 
   // 20-49: what a peer sent is not FSH/1.

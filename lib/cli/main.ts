@@ -1,4 +1,5 @@
 import { FshError } from "../base/errors.ts";
+import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { explainCommand } from "./explain.ts";
 import { getCommand } from "./get.ts";
@@ -13,6 +14,7 @@ import { passwdCommand } from "./passwd.ts";
 import { pingCommand } from "./ping.ts";
 import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
+import { rightsOf } from "./rights.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
@@ -72,6 +74,8 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   if (rest.slice(0, end === -1 ? undefined : end).some((word) => word === "--help" || word === "-h")) {
     return await run(["help", name], signal);
   }
+  keepOnly(rightsOf(name));
+  if (Deno.env.get("FSH_LOG") === "trace") note(`fsh ${name} keeps the permissions ${rightsNow().join(", ")}`);
   return await command.run(parseSubcommand(command, rest), { signal });
 }
 

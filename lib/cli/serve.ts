@@ -6,11 +6,13 @@ import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
+import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
+import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
@@ -35,6 +37,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
+    USER_OPTION,
     { name: "read-only", help: "refuse whatever would change something" },
     {
       name: "durability",
@@ -62,6 +65,10 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const log = makeLog({ json, fallback: "info" });
     const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
+    const settings = serverSettings(args);
+    using transport = await BoundTransport.bind(new TcpTransport(), settings);
+    // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
+    await enterUser(args, { log, listener: transport.listener, folder });
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     });
@@ -69,12 +76,12 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const reload = () => void plugins.reload({ all: true });
     try {
       const server = await Server.start({
-        transport: new TcpTransport(),
+        transport,
         storage,
         log,
         hooks: plugins.runner,
         onIdle: () => native().heap?.trim(),
-        ...serverSettings(args),
+        ...settings,
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));

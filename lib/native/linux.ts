@@ -1,4 +1,5 @@
 import { SYMBOLS } from "./libc.ts";
+import { LinuxPrivileges } from "./linux_privileges.ts";
 import { LinuxDescriptors } from "./linux_descriptors.ts";
 import { LinuxSockets } from "./linux_sockets.ts";
 import type { Native } from "./native.ts";
@@ -19,5 +20,6 @@ export function loadLinux(): Native {
       returnLargeBlocks: () => void libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK),
       trim: () => void libc.malloc_trim(0n),
     },
+    privileges: new LinuxPrivileges(libc),
   };
 }

@@ -123,10 +123,35 @@ export interface Heap {
   trim(): void;
 }
 
+/** A user of this machine, to run as. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** All groups, the one above among them. */
+  readonly groups: readonly number[];
+}
+
+/** What a process may do, and how it gives that up. */
+export interface Privileges {
+  /** By name, or by number where nobody has it as a name. A user that the system does not know needs a group. */
+  find(user: string, group: string | null): Account | "no such user" | "no such group" | "no group";
+  /**
+   * Runs the whole process as somebody else from now on, without any way back; programs that it starts gain nothing by
+   * setuid. Throws an Error, naming the call or what is left, and then nothing may be relied on: the process has to end.
+   */
+  become(account: Account): void;
+  /** No core dumps of this process and of those that it starts (setrlimit(2)). */
+  noCoreDumps(): void;
+  /** Whether this process may use a path in these ways (access(2)). */
+  may(path: string, ...what: readonly ("read" | "write" | "run")[]): boolean;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
   readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
   readonly heap: Heap | null;
+  readonly privileges: Privileges | null;
 }

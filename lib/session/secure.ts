@@ -9,7 +9,7 @@ export function isSecure(connection: Pick<Connection, "remote" | "secure">): boo
 }
 
 /** `remote`: `address:port`, with brackets around an IPv6 address. */
-function isLoopback(remote: string): boolean {
+export function isLoopback(remote: string): boolean {
   const address = remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "").toLowerCase();
   return address === "::1" || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address);
 }

@@ -1,0 +1,43 @@
+import { ALL_RIGHTS, type Right } from "../base/rights.ts";
+import { native } from "../native/load.ts";
+
+/** Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand. */
+const REMOTE: readonly Right[] = ["net", "env", "read"];
+/** Changes files of the operator's, and keeps their owner. */
+const FILES: readonly Right[] = ["read", "write", "env", "sys"];
+
+interface Row {
+  readonly keeps: readonly Right[];
+  /** Opens files by descriptors that the kernel confines: the runtime does that only while it has every permission. */
+  readonly confined?: true;
+}
+
+/** What each subcommand keeps of the permissions that fsh starts with; the rest is given up before it runs. */
+export const RIGHTS: Readonly<Record<string, Row>> = {
+  // A plugin's process is this program once more, and its sandbox may be granted anything but ffi, sys and import.
+  serve: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
+  explain: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
+  plugin: { keeps: ["read", "write", "env", "sys", "run"] },
+  get: { keeps: [...REMOTE, "write", "sys"], confined: true },
+  put: { keeps: [...REMOTE, "write", "sys"], confined: true },
+  verify: { keeps: [...REMOTE, "sys"], confined: true },
+  ls: { keeps: REMOTE },
+  stat: { keeps: REMOTE },
+  hash: { keeps: REMOTE },
+  mkdir: { keeps: REMOTE },
+  rm: { keeps: REMOTE },
+  mv: { keeps: REMOTE },
+  ping: { keeps: REMOTE },
+  passwd: { keeps: FILES },
+  token: { keeps: FILES },
+  keygen: { keeps: ["read", "write", "env"] },
+  help: { keeps: ["env"] },
+  version: { keeps: ["env"] },
+};
+
+/** What a subcommand keeps on this system. One without a row keeps nothing. */
+export function rightsOf(subcommand: string): readonly Right[] {
+  const row = Object.hasOwn(RIGHTS, subcommand) ? RIGHTS[subcommand] : undefined;
+  if (row === undefined) return [];
+  return row.confined && native().descriptors !== null ? ALL_RIGHTS : row.keeps;
+}
