@@ -12,13 +12,6 @@ export const USER_OPTION: OptionRow = {
   help: "started as root: run as this user once the port is taken; numbers do, too",
 };
 
-/** What failed calls mean here (setresuid(2), setgroups(2)), for the errors that an operator can do something about. */
-const MEANINGS: Readonly<Record<string, string>> = {
-  EPERM: "CAP_SETUID and CAP_SETGID are missing: the container or service that fsh runs in has taken them away",
-  EINVAL: "the user namespace that fsh runs in has no such user or group: its uid_map and gid_map say which it has",
-  EAGAIN: "that user has too many processes: see ulimit -u",
-};
-
 interface Surroundings {
   readonly log: Log;
   readonly listener: Pick<Listener, "hostname" | "port">;
@@ -88,10 +81,29 @@ function become(privileges: Privileges, account: Account, subject: string): void
     privileges.become(account);
   } catch (cause) {
     const text = cause instanceof Error ? cause.message : String(cause);
-    const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-    const proc = /\/proc\//.test(text) ? "without /proc it can't be checked that every thread has changed" : undefined;
-    const detail = [text, MEANINGS[code] ?? proc].filter((part) => part !== undefined).join("; ");
-    throw new FshError("USER_NOT_CHANGED", { subject, detail, cause });
+    const missing = whatIsMissing(text);
+    throw new FshError("USER_NOT_CHANGED", { subject, detail: missing ? `${text}; ${missing}` : text, cause });
+  }
+}
+
+/** What a failure means here, as the manual pages of the calls have it; undefined: it speaks for itself. */
+function whatIsMissing(failure: string): string | undefined {
+  const [call, code] = failure.split(": ");
+  if (code === "EPERM") {
+    if (call === "setgroups" && setgroupsDenied()) return "this user namespace forbids it: see /proc/self/setgroups";
+    const capability = call === "setresuid" ? "CAP_SETUID" : "CAP_SETGID";
+    return `${capability} is missing: the container or service that fsh runs in has taken it away`;
+  }
+  if (code === "EINVAL") return "this user namespace has no such user or group: see /proc/self/uid_map and gid_map";
+  if (code === "EAGAIN") return "that user has as many processes as it may (RLIMIT_NPROC)";
+  return failure.includes("/proc/") ? "without /proc it can't be checked that every thread has changed" : undefined;
+}
+
+function setgroupsDenied(): boolean {
+  try {
+    return Deno.readTextFileSync("/proc/self/setgroups").trim() === "deny";
+  } catch {
+    return false;
   }
 }
 

@@ -21,8 +21,8 @@ export async function runSandboxProcess(permissions: PluginPermissions): Promise
     type: "module",
     deno: { permissions: workerPermissions(permissions) },
   });
-  // The worker has its own by now. What is left is for Deno.kill.
-  keepOnly(["run"]);
+  // The worker has its own by now. What is left is for Deno.kill, and where nothing is embedded, for loading modules.
+  keepOnly(Deno.build.standalone ? ["run"] : ["run", "read"]);
   return await new Promise<number>((resolve) => {
     worker.addEventListener("error", (event) => {
       event.preventDefault();
