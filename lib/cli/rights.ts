@@ -17,10 +17,10 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   // A plugin's process is this program once more, and its sandbox may be granted anything but ffi, sys and import.
   serve: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
   explain: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
-  plugin: { keeps: ["read", "write", "env", "sys", "run"] },
-  get: { keeps: [...REMOTE, "write", "sys"], confined: true },
+  plugin: { keeps: ["read", "write", "env", "run"] },
+  get: { keeps: [...REMOTE, "write"], confined: true },
   put: { keeps: [...REMOTE, "write", "sys"], confined: true },
-  verify: { keeps: [...REMOTE, "sys"], confined: true },
+  verify: { keeps: REMOTE, confined: true },
   ls: { keeps: REMOTE },
   stat: { keeps: REMOTE },
   hash: { keeps: REMOTE },

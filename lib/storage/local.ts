@@ -17,6 +17,7 @@ import { LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openPart } from "./part_file.ts";
 import { Patience } from "./patience.ts";
+import { permissionBits } from "./permission_bits.ts";
 import { LocalSmallFiles } from "./small_files.ts";
 import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
@@ -280,7 +281,7 @@ export class LocalStorage implements Storage {
   async touch(path: SafePath, { modified = null, mode = null }: FileAttributes): Promise<void> {
     try {
       using held = await this.#jail.hold(path);
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, mode);
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, permissionBits(mode));
       if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
     } catch (error) {
       throw osError(error, this.#named(path));

@@ -3,6 +3,7 @@ import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
 import { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
+import { permissionBits } from "./permission_bits.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
 
 export type Durability = "none" | "file";
@@ -113,7 +114,7 @@ export class LocalWriter implements FileWriter {
     const { modified = null, mode = null } = attributes;
     try {
       if (modified !== null) await this.#setTime(new Date(modified));
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
+      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, permissionBits(mode));
       if (flushFolder) await this.#file.sync();
       this.#close();
       await move(part, target.path);

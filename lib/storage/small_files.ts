@@ -6,6 +6,7 @@ import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
 import { openPart, partName } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
+import { permissionBits } from "./permission_bits.ts";
 import type { SharedFlush } from "./shared_flush.ts";
 import type { NewFile, SmallFile, Storage } from "./storage.ts";
 
@@ -127,7 +128,8 @@ export class LocalSmallFiles {
   }
 
   /** Writes a file's part; the file stays open, as its lock goes with that. */
-  #writePart(folder: Held, { path, content, modified = null, mode = null }: NewFile): Part {
+  #writePart(folder: Held, { path, content, modified = null, mode: wanted = null }: NewFile): Part {
+    const mode = wanted === null ? null : permissionBits(wanted);
     const { jail, parts } = this.#options;
     const base = baseName(path);
     const name = partName(base);
