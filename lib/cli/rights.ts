@@ -6,6 +6,9 @@ const REMOTE: readonly Right[] = ["net", "env", "read"];
 /** Changes files of the operator's, and keeps their owner. */
 const FILES: readonly Right[] = ["read", "write", "env", "sys"];
 
+/** Runs plugins: those that ship in this process, others in processes of this program, whose sandboxes get any of these. */
+const PLUGINS: readonly Right[] = ["read", "write", "net", "env", "sys", "run"];
+
 interface Row {
   readonly keeps: readonly Right[];
   /** Opens files by descriptors that the kernel confines: the runtime does that only while it has every permission. */
@@ -14,10 +17,9 @@ interface Row {
 
 /** What each subcommand keeps of the permissions that fsh starts with; the rest is given up before it runs. */
 export const RIGHTS: Readonly<Record<string, Row>> = {
-  // A plugin's process is this program once more, and its sandbox may be granted anything but ffi, sys and import.
-  serve: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
-  explain: { keeps: ["read", "write", "net", "env", "sys", "run"], confined: true },
-  plugin: { keeps: ["read", "write", "env", "run"] },
+  serve: { keeps: PLUGINS, confined: true },
+  explain: { keeps: PLUGINS, confined: true },
+  plugin: { keeps: PLUGINS },
   get: { keeps: [...REMOTE, "write"], confined: true },
   put: { keeps: [...REMOTE, "write", "sys"], confined: true },
   verify: { keeps: REMOTE, confined: true },

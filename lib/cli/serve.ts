@@ -30,7 +30,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
   fsh serve                       this folder, for this machine only
   fsh serve /srv/files --read-only
   fsh serve --port 0 --json       any free port; a program reads which
-  fsh serve --port 874 --user nobody   started as root; goes on as nobody once it has the port
+  fsh serve --user nobody         started as root; goes on as nobody once it has its port
   fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
 
 Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.

@@ -116,7 +116,8 @@ async function checkFolder(
   const refused = (detail: string) => new FshError("NOT_PERMITTED", { subject: folder, detail });
   try {
     // By the whole path: a folder above may be closed to the user.
-    await Deno.realPath(folder);
+    const real = await Deno.realPath(folder);
+    if (!(await Deno.stat(real)).isDirectory) return;
   } catch (cause) {
     if (!(cause instanceof Deno.errors.PermissionDenied)) return;
     throw refused(`${name} can't get there: a folder above it lets only others pass`);

@@ -25,15 +25,19 @@ for (const way of ["", "off"]) {
       seen.add(args[0] ?? "");
       return out;
     };
-    await run(["passwd", "users.json", "an", "--access", "write"], "correct horse\n");
+    await run(["passwd", "users.json", "an"], "correct horse\n");
+    const token = (await run(["token", "add", "tokens.json", "one", "--access", "write"])).trim();
     await using server = await ServerProcess.start({
       env,
       args: [
-        ...["--plugin", at("rules.js"), "--plugin", "auth-users"],
+        ...["--plugin", at("rules.js"), "--plugin", "auth-users", "--plugin", "auth-token"],
+        ...["--plugin-option", `auth-token.file=${at("tokens.json")}`],
         ...["--plugin-option", `auth-users.file=${at("users.json")}`],
       ],
     });
-    Object.assign(env, { FSH_PASSWORD: "correct horse", FSH_URL: server.url.replace("fsh://", "fsh://an@") });
+    const byPassword = server.url.replace("fsh://", "fsh://an@");
+    assertEquals((await fsh(["ls", byPassword], { env: { ...env, FSH_PASSWORD: "correct horse" } })).code, 0);
+    Object.assign(env, { FSH_TOKEN: token, FSH_URL: server.url });
     for (
       const [args, out] of [
         [["put", "a", "/a"], ""],
@@ -45,10 +49,9 @@ for (const way of ["", "off"]) {
         [["mkdir", "/folder"], ""],
         [["mv", "/a", "/folder/a"], ""],
         [["rm", "/folder/a"], ""],
-        [["ping", "-c", "1", server.url.replace("fsh://", "fsh://an@")], "from"],
+        [["ping", "-c", "1", server.url], "from"],
         [["plugin", "check", "rules.js"], "rules"],
         [["explain", "--plugin", "rules.js", "get", "/locked2"], "allowed"],
-        [["token", "add", "tokens.json", "one"], ""],
         [["keygen", "key"], ""],
         [["help"], "fsh serve"],
         [["version"], "FSH/1"],
