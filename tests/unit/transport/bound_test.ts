@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { BoundTransport } from "../../../lib/transport/bound.ts";
 import { TcpTransport } from "../../../lib/transport/tcp.ts";
 import { assertFails } from "../../support/named_errors.ts";
@@ -8,7 +8,7 @@ Deno.test("who connects before the server accepts waits for it", async () => {
   using bound = await BoundTransport.bind(tcp, { hostname: "127.0.0.1", port: 0 });
   const early = await tcp.connect({ hostname: "127.0.0.1", port: bound.listener.port, timeout: 5000 });
   const listener = await bound.listen();
-  assertStrictEquals(listener, bound.listener);
+  assert(listener === bound.listener);
   const accepted = await listener.accept();
   assertEquals(accepted.remote, early.local);
   early.close();
