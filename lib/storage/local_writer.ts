@@ -22,6 +22,8 @@ export interface LocalWriterOptions {
   readonly offset: number;
   /** Where the part file lies, by way of the held folder. */
   readonly part: string;
+  /** Sets the part file's permission bits. */
+  readonly setMode: (mode: number) => void;
   /** The target's name in its held folder; the writer lets go of it. */
   readonly target: Held;
   /** For error messages. */
@@ -109,11 +111,11 @@ export class LocalWriter implements FileWriter {
   }
 
   async commit(attributes: FileAttributes = {}): Promise<void> {
-    const { part, target, path, flushFolder, move } = this.#options;
+    const { part, target, path, flushFolder, move, setMode } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
       if (modified !== null) await this.#setTime(new Date(modified));
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
+      if (mode !== null && Deno.build.os !== "windows") setMode(mode);
       if (flushFolder) await this.#file.sync();
       this.#close();
       await move(part, target.path);

@@ -141,10 +141,10 @@ Deno.test("on Windows oddName refuses what that system reads as something else",
       "PRN",
     ]
   ) {
-    assertEquals(typeof oddName(name, true), "string", name);
-    assertEquals(oddName(name, false), null, name);
+    assertEquals(typeof oddName(name, "windows"), "string", name);
+    assertEquals(oddName(name, "linux"), null, name);
   }
   for (const name of ["a", "console", "com", "com10", "nulls", ".a", "Báo cáo", "a b", "-a"]) {
-    assertEquals(oddName(name, true), null, name);
+    assertEquals(oddName(name, "windows"), null, name);
   }
 });
