@@ -62,15 +62,31 @@ export class LinuxDescriptors implements Descriptors {
     this.#libc = libc;
   }
 
-  /** openat2 came with Linux 5.6; a container may forbid it, or lack /proc. */
-  works(): boolean {
+  /** What is missing for these calls to work; null: nothing. */
+  lacks(): string | null {
     try {
       const root = this.holdRoot("/");
-      const held = this.holdBeneath(root, ".");
-      Deno.lstatSync(this.pathOf(held) + "/.");
-      this.close(held);
-      this.close(root);
-      return true;
+      try {
+        const held = this.holdBeneath(root, ".");
+        try {
+          return this.#reaches(held) ? null : "/proc/self/fd is missing: no proc file system is mounted on /proc";
+        } finally {
+          this.close(held);
+        }
+      } finally {
+        this.close(root);
+      }
+    } catch (error) {
+      // It came with Linux 5.6; a container's rules may forbid it.
+      return `the kernel or the container refuses openat2 (${error instanceof Error ? error.message : error})`;
+    }
+  }
+
+  /** Whether the runtime finds a held descriptor by its path, and not something else that has been put there. */
+  #reaches(held: number): boolean {
+    try {
+      const [there, here] = [Deno.statSync(this.pathOf(held) + "/."), Deno.statSync("/")];
+      return there.ino === here.ino && there.dev === here.dev;
     } catch {
       return false;
     }

@@ -133,5 +133,7 @@ export interface Native {
   readonly name: string;
   readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
+  /** Why there are no descriptors; null: there are. */
+  readonly unconfined: string | null;
   readonly heap: Heap | null;
 }
