@@ -216,7 +216,7 @@ export class LocalStorage implements Storage {
   }
 
   #refuseHardLinked({ isFile, nlink }: FileFacts): void {
-    if (!this.#options.noHardLinks || !isFile || nlink === 1) return;
+    if (!this.#options.noHardLinks || !isFile || (nlink ?? 1) <= 1) return;
     throw new FshError("HARD_LINKED", { detail: "this server refuses files that have another name besides" });
   }
 

@@ -110,7 +110,7 @@ function openOrCreate(jail: Jail, folder: Held, name: string): { file: Deno.FsFi
  * else, or an owner who may not even change the folder, says that it was put there for us to write to.
  */
 function isOurs(part: Deno.FileInfo, folder: Deno.FileInfo): boolean {
-  if (!part.isFile || (part.nlink ?? 1) !== 1) return false;
+  if (!part.isFile || (part.nlink ?? 1) > 1) return false;
   return part.uid === null || part.uid === Deno.uid() || part.uid === folder.uid;
 }
 
@@ -119,7 +119,7 @@ function isNamed(jail: Jail, folder: Held, { name, file }: Pick<PartFile, "file"
   try {
     using held = jail.at(folder, name);
     const here = file.statSync();
-    return here.isFile && (here.nlink ?? 1) === 1 && isSame(jail.look(held), here);
+    return here.isFile && (here.nlink ?? 1) <= 1 && isSame(jail.look(held), here);
   } catch {
     return false;
   }
