@@ -123,7 +123,8 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   openFile(held: number): number {
-    return this.#checked(this.#libc.open(cString(this.pathOf(held)), O_RDONLY | O_CLOEXEC), "open");
+    const flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+    return this.#sure("open", () => this.#libc.open(cString(this.pathOf(held)), flags));
   }
 
   identity(descriptor: number): FileIdentity {

@@ -112,7 +112,7 @@ export interface Descriptors {
   flushAll(held: number): Promise<void>;
   /** A path by which the runtime reaches a held descriptor. */
   pathOf(descriptor: number): string;
-  /** Opens for reading what a held descriptor stands for, a regular file. */
+  /** Opens for reading what a held descriptor stands for, a regular file; EAGAIN rather than wait for anybody. */
   openFile(held: number): number;
   /** Which file it is and in which state: another one after every change of its content that the system dates. */
   identity(descriptor: number): FileIdentity;

@@ -13,10 +13,10 @@ import {
 } from "../base/virtual_path.ts";
 import { type Held, type HeldName, holdParent, type Jail, type JailOptions } from "./jail.ts";
 import { KnownSums } from "./known_sums.ts";
-import { LocalReader } from "./local_reader.ts";
+import { type Direct, LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openJail } from "./open_jail.ts";
-import { openPart, setPartMode } from "./part_file.ts";
+import { openPart, PERMISSIONS, setPartMode } from "./part_file.ts";
 import { Patience } from "./patience.ts";
 import { type FileFacts, refuseAllButFiles, type RegularFile, WatchfulFile } from "./regular_file.ts";
 import { LocalSmallFiles } from "./small_files.ts";
@@ -175,9 +175,8 @@ export class LocalStorage implements Storage {
   async openRead(path: SafePath, options: ReadOptions = {}): Promise<FileReader> {
     try {
       using held = await this.#jail.hold(path);
-      const { file, info } = await this.#openFile(held);
+      const { file, info, direct } = await this.#openFile(held);
       try {
-        const direct = info.size < WORTH_SENDING ? undefined : this.#jail.openDirect(held, this.#sums);
         return await LocalReader.start(file, stored(baseName(path), info), {
           ...options,
           direct,
@@ -185,6 +184,7 @@ export class LocalStorage implements Storage {
         });
       } catch (error) {
         file.close();
+        direct?.system.close(direct.descriptor);
         throw error;
       }
     } catch (error) {
@@ -192,22 +192,33 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async #openFile(held: Held): Promise<{ file: RegularFile; info: FileFacts }> {
+  async #openFile(held: Held): Promise<{ file: RegularFile; info: FileFacts; direct: Direct | undefined }> {
     // Looked at before it is opened, so that a FIFO or a device is never touched.
     const info = await this.#stat(held);
     this.#refuseOdd(info);
-    if (this.#jail.pins) {
+    if (!this.#jail.pins) return { ...this.#openWatchfully(held), direct: undefined };
+    // This one does not wait for somebody who has a lease on the file (fcntl(2)), and keeps others from getting one.
+    const direct = this.#jail.openDirect(held, this.#sums);
+    const wanted = info.size >= WORTH_SENDING;
+    try {
       const file = await this.#patience.call(() => Deno.openSync(held.path), () => Deno.open(held.path));
-      return { file, info };
+      if (!wanted) direct?.system.close(direct.descriptor);
+      return { file, info, direct: wanted ? direct : undefined };
+    } catch (error) {
+      direct?.system.close(direct.descriptor);
+      throw error;
     }
+  }
+
+  #openWatchfully(held: Held): { file: RegularFile; info: FileFacts } {
     const file = new WatchfulFile(held.path);
     try {
       this.#refuseOdd(file.info);
+      return { file, info: file.info };
     } catch (error) {
       file.close();
       throw error;
     }
-    return { file, info: file.info };
   }
 
   #refuseOdd(info: FileFacts): void {
@@ -334,8 +345,11 @@ export class LocalStorage implements Storage {
   async touch(path: SafePath, { modified = null, mode = null }: FileAttributes): Promise<void> {
     try {
       using held = await this.#jail.hold(path);
-      if (this.#options.noHardLinks) this.#refuseHardLinked(await this.#stat(held));
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, mode);
+      const info = await this.#stat(held);
+      this.#refuseHardLinked(info);
+      if (mode !== null && info.mode !== null) {
+        await Deno.chmod(held.path, (info.mode & 0o7777 & ~PERMISSIONS) | (mode & PERMISSIONS));
+      }
       if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
     } catch (error) {
       throw osError(error, this.#named(path));

@@ -7,6 +7,8 @@ import type { Held, Jail } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
 import type { PartOptions } from "./storage.ts";
 
+/** What may be set of a file's mode: what a stranger sends must not run as its owner (inode(7): set-user-ID). */
+export const PERMISSIONS = 0o777;
 /** How often a part file is looked at that others exchange meanwhile. */
 const ATTEMPTS = 100;
 const EXCHANGED = "somebody exchanged the unfinished file";
@@ -80,7 +82,7 @@ export function partName(base: string, owner = ""): string {
 export function setPartMode(jail: Jail, folder: Held, part: Pick<PartFile, "file" | "name"> & { mode: number }): void {
   using held = jail.at(folder, part.name);
   if (!isSame(jail.look(held), part.file.statSync())) throw new FshError("STORAGE_FAILED", { detail: EXCHANGED });
-  Deno.chmodSync(held.path, part.mode);
+  Deno.chmodSync(held.path, part.mode & PERMISSIONS);
 }
 
 /** Null: it changed while it was looked at. */
@@ -101,8 +103,13 @@ function openOrCreate(jail: Jail, folder: Held, name: string): { file: Deno.FsFi
     if (osCode(error) !== "ELOOP") throw error;
   }
   // Somebody planted it. Removing a name harms nothing that it may have led to.
-  Deno.removeSync(path);
-  return null;
+  try {
+    Deno.removeSync(path);
+    return null;
+  } catch (cause) {
+    if (osError(cause, "").error === "NOT_FOUND") return null;
+    throw new FshError("LOCKED", { detail: "something else has the name of the unfinished file", cause });
+  }
 }
 
 /**

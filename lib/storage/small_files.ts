@@ -4,7 +4,7 @@ import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.
 import { readWhole, writeEach } from "./each_file.ts";
 import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
-import { openPart, partName, setPartMode } from "./part_file.ts";
+import { openPart, partName, PERMISSIONS, setPartMode } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
 import type { SharedFlush } from "./shared_flush.ts";
 import type { NewFile, SmallFile, Storage } from "./storage.ts";
@@ -135,7 +135,11 @@ export class LocalSmallFiles {
     const base = baseName(path);
     const name = partName(base);
     try {
-      const file = jail.createFile(folder, name, { content, modified, mode });
+      const file = jail.createFile(folder, name, {
+        content,
+        modified,
+        mode: mode === null ? null : mode & PERMISSIONS,
+      });
       if (file) {
         parts.add(name);
         return { file, name };

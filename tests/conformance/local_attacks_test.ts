@@ -24,6 +24,28 @@ async function mkfifo(path: string): Promise<void> {
   assertEquals((await new Deno.Command("mkfifo", { args: [path] }).output()).success, true);
 }
 
+/** A lease on a file, which lets the system hold up whoever opens it (fcntl(2): F_SETLEASE). */
+class Lease implements Disposable {
+  readonly #libc = Deno.dlopen("libc.so.6", {
+    open: { parameters: ["buffer", "i32"], result: "i32" },
+    fcntl: { parameters: ["i32", "i32", "i32"], result: "i32" },
+    close: { parameters: ["i32"], result: "i32" },
+  });
+  readonly #descriptor: number;
+
+  constructor(path: string) {
+    const { open, fcntl } = this.#libc.symbols;
+    this.#descriptor = open(new TextEncoder().encode(path + "\0"), 1);
+    // F_SETSIG to SIGURG, which nobody minds; then F_SETLEASE to F_WRLCK.
+    assertEquals([fcntl(this.#descriptor, 10, 23), fcntl(this.#descriptor, 1024, 1)], [0, 0]);
+  }
+
+  [Symbol.dispose](): void {
+    this.#libc.symbols.close(this.#descriptor);
+    this.#libc.close();
+  }
+}
+
 /** Has `exchange` happen once, right after the runtime failed to remove something. */
 async function exchangedAfterRemove(exchange: () => void, work: () => Promise<unknown>): Promise<void> {
   const remove = Deno.remove;
@@ -87,6 +109,41 @@ for (const kind of LOCAL_KINDS) {
       });
     }
   }
+
+  test("what can't be removed from the part file's place is passed by", async ({ storage, root }) => {
+    for (const owner of ["", "me"]) await Deno.mkdir(`${root}/${partName("file", owner)}/full`, { recursive: true });
+    await store(storage, "/file", pattern(300_000));
+    assertEquals((await storage.stat(PATH)).size, 300_000);
+    await assertFails(() => storage.openWrite(PATH, { part: { owner: "me", continue: false } }), "LOCKED");
+  });
+
+  test("no mode that is sent makes a file run as its owner, and none takes that away", async ({ storage, root }) => {
+    const content = pattern(10);
+    const writer = await storage.openWrite(PATH);
+    await writer.commit({ mode: 0o4755 });
+    assertEquals(await storage.writeSmall([{ path: safePath("/small"), content, modified: 0, mode: 0o6711 }]), [null]);
+    await storage.mkdir(safePath("/folder"));
+    await storage.touch(safePath("/folder"), { mode: 0o7777 });
+    const modes = async () => {
+      const found: string[] = [];
+      for (const name of ["file", "small", "folder"]) {
+        found.push(((await Deno.stat(`${root}/${name}`)).mode ?? 0).toString(8).slice(-4));
+      }
+      return found;
+    };
+    assertEquals(await modes(), ["0755", "0711", "0777"]);
+    await Deno.chmod(`${root}/folder`, 0o2755);
+    await storage.touch(safePath("/folder"), { mode: 0o700 });
+    assertEquals((await modes())[2], "2700");
+  });
+
+  test("a file on which somebody has a lease keeps nobody waiting", async ({ storage, root }) => {
+    await store(storage, "/file", pattern(300_000));
+    using _lease = new Lease(`${root}/file`);
+    const begun = performance.now();
+    const error = await storage.openRead(PATH).then((reader) => (reader.close(), null), (error) => error);
+    assertEquals([performance.now() - begun < 3000, error?.error ?? null], [true, "STORAGE_FAILED"]);
+  }, Deno.build.os !== "linux" || kind.name.includes("checked"));
 
   test("a part file that belongs to somebody else is not gone on with", async ({ storage, root }) => {
     const part = `${root}/${partName("file", "me")}`;
