@@ -169,7 +169,7 @@ Deno.test({
   ignore,
   async fn() {
     using outside = new Outside();
-    await using swapper = await Swapper.start(outside);
+    await using _swapper = await Swapper.start(outside);
     await using server = await ServerProcess.start({
       folder: outside.served,
       args: ARGS,
