@@ -1,11 +1,13 @@
-import { assert, assertEquals, assertGreaterOrEqual } from "@std/assert";
+import { assert, assertEquals, assertGreaterOrEqual, assertStringIncludes, assertThrows } from "@std/assert";
 import { ERRORS, isError } from "../../lib/base/errors.ts";
 import { safePath } from "../../lib/base/virtual_path.ts";
+import type { RequestName } from "../../lib/wire/frames.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
 import { ALL_SPOTS, BAD_BYTES, randomPath, type Spot, TRAPS } from "../support/hostile_paths.ts";
 import { HIDDEN, Outside, SECRET } from "../support/outside.ts";
 import { type Answer, PipelinedPeer, watched } from "../support/pipelined_peer.ts";
 import { FSH, ServerProcess } from "../support/program.ts";
+import { NAIVE } from "../support/source_program.ts";
 import { Random } from "../support/random.ts";
 import { fixCrc } from "../support/raw_frame.ts";
 import { RawPeer } from "../support/raw_peer.ts";
@@ -24,9 +26,9 @@ interface Wish {
 }
 
 /** Plants each trap for each way in a folder of its own, as some ways take the link itself away. */
-function trapped({ served, parent }: Outside): Wish[] {
+function trapped({ served, parent }: Outside, spots = ALL_SPOTS): Wish[] {
   const wishes: Wish[] = [];
-  for (const spot of ALL_SPOTS) {
+  for (const spot of spots) {
     for (const trap of TRAPS) {
       for (const there of [true, false]) {
         const own = `own${String(wishes.length).padStart(6, "0")}`;
@@ -96,15 +98,19 @@ function judge(wishes: readonly Wish[], answers: readonly Answer[]): void {
   }
 }
 
-async function serving(outside: Outside, args: readonly string[] = []): Promise<ServerProcess> {
+async function serving(
+  outside: Outside,
+  { command: program = [FSH], env = {} }: { command?: readonly string[]; env?: Record<string, string> } = {},
+): Promise<ServerProcess> {
   Deno.writeTextFileSync(`${outside.served}/ordinary`, "ordinary");
   for (const folder of ["folder", "movable", "made"]) Deno.mkdirSync(`${outside.served}/${folder}`);
   // The working folder is the one above, for links by way of /proc/self/cwd.
-  const command = ["sh", "-c", 'cd "$0" && exec "$@"', outside.parent, FSH];
+  const command = ["sh", "-c", 'cd "$0" && exec "$@"', outside.parent, ...program];
   return await ServerProcess.start({
     folder: outside.served,
     command,
-    args: ["--durability", "none", "--heartbeat", "off", ...args],
+    env,
+    args: ["--durability", "none", "--heartbeat", "off"],
   });
 }
 
@@ -153,6 +159,33 @@ Deno.test({
       }
     }
     outside.assertUntouched();
+  },
+});
+
+Deno.test({
+  name: "without the jail the same is seen to fail: bytes come, things change, answers differ",
+  ignore: Deno.build.os !== "linux",
+  async fn() {
+    using outside = new Outside();
+    await using server = await serving(outside, { command: NAIVE, env: { FSH_NATIVE: "off" } });
+    const wishes = trapped(
+      outside,
+      ALL_SPOTS.filter(({ request }) => ["STAT", "GET", "LIST", "PUT"].includes(request)),
+    );
+    const of = (wanted: RequestName) => wishes.filter(({ spot: { request } }) => request === wanted);
+    for (const [request, forbidden] of [["GET", SECRET], ["LIST", HIDDEN]] as const) {
+      const reader = await PipelinedPeer.connect(server.port, [SECRET, HIDDEN]);
+      const failure = await reader.ask(of(request)).then(() => "", String);
+      assertStringIncludes(failure, `${forbidden} came from the server`);
+      reader.close();
+    }
+    const peer = await PipelinedPeer.connect(server.port, ["nothing like that"]);
+    const answers = await peer.ask(of("STAT"));
+    assertThrows(() => judge(of("STAT"), answers));
+    assert(answers.some((answer, at) => at % 2 === 0 && kindOf(answer) !== kindOf(answers[at + 1] as Answer)));
+    await peer.ask(of("PUT"));
+    peer.close();
+    assertThrows(() => outside.assertUntouched());
   },
 });
 

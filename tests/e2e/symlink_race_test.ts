@@ -1,5 +1,4 @@
 import { assert, assertGreaterOrEqual } from "@std/assert";
-import { dirname, fromFileUrl, join } from "@std/path";
 import { toText } from "@std/streams";
 import { FshError, isError } from "../../lib/base/errors.ts";
 import { Client } from "../../lib/client/client.ts";
@@ -7,6 +6,7 @@ import { TcpTransport } from "../../lib/transport/tcp.ts";
 import { HIDDEN, Outside, SECRET } from "../support/outside.ts";
 import { watched } from "../support/pipelined_peer.ts";
 import { ServerProcess } from "../support/program.ts";
+import { NAIVE, SWAPPER } from "../support/source_program.ts";
 import { sourceOf } from "../support/sources.ts";
 import { bytesOf } from "../support/stored_files.ts";
 
@@ -17,12 +17,6 @@ const SECONDS = LONG ? 60 : 8;
 const PATIENCE = 20;
 const SESSIONS = 4;
 
-const support = join(dirname(dirname(fromFileUrl(import.meta.url))), "support");
-const fromSource = (script: string) => {
-  const config = join(dirname(dirname(support)), "deno.json");
-  return [Deno.execPath(), "run", "--quiet", "--allow-all", "--config", config, join(support, script)];
-};
-
 /** A process that exchanges `a` and a link to outside, all the time. */
 class Swapper implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
@@ -32,7 +26,7 @@ class Swapper implements AsyncDisposable {
   }
 
   static async start({ served, parent }: Outside): Promise<Swapper> {
-    const [program = "", ...args] = fromSource("swapper.ts");
+    const [program = "", ...args] = SWAPPER;
     const child = new Deno.Command(program, {
       args: [...args, served, `${parent}/private`],
       stdin: "piped",
@@ -174,7 +168,7 @@ Deno.test({
       folder: outside.served,
       args: ARGS,
       env: { FSH_NATIVE: "off" },
-      command: fromSource("naive_serve.ts"),
+      command: NAIVE,
     });
     const end = performance.now() + PATIENCE * 1000;
     const touched = new Set<string>();

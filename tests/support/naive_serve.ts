@@ -7,8 +7,7 @@ import type { Held } from "../../lib/storage/jail.ts";
 const root = Deno.args[1] ?? "";
 
 CheckedJail.prototype.hold = async function (path): Promise<Held> {
-  await Deno.stat(root + path);
-  return { path: root + path, [Symbol.dispose]: () => {} };
+  return { path: await Deno.realPath(root + path), [Symbol.dispose]: () => {} };
 };
 CheckedJail.prototype.look = (held) => Deno.statSync(held.path);
 CheckedJail.prototype.strict = function () {
