@@ -52,6 +52,13 @@ export function printable(text: string): string {
   });
 }
 
+/** JSON on one line, in which what `printable` escapes is escaped, too: JSON itself lets most of it through. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+    return "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0");
+  });
+}
+
 /** Text that takes at most `max` bytes of UTF-8; where something had to go, it ends in an ellipsis. */
 export function clipUtf8(text: string, max: number): string {
   const whole = text.toWellFormed();

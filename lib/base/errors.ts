@@ -78,6 +78,7 @@ export const ERRORS = {
   LINK_LOOP: { code: 115, exit: 4, retryable: false, message: "too many symbolic links" },
   NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
+  HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
 
   // 130-139: integrity.

@@ -1,3 +1,4 @@
+import { printableJson } from "../base/bytes.ts";
 import { isError } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
 import type { FshUrl } from "../client/url.ts";
@@ -87,7 +88,7 @@ function longLine(entry: Entry): string {
 }
 
 function jsonLine(entry: Entry): string {
-  return JSON.stringify({ ...entry, modified: isoTime(entry.modified) });
+  return printableJson({ ...entry, modified: isoTime(entry.modified) });
 }
 
 /** RFC 3339, or null for a time that is not known or that no Date holds. */

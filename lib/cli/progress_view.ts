@@ -1,4 +1,4 @@
-import { printable } from "../base/bytes.ts";
+import { printable, printableJson } from "../base/bytes.ts";
 import type { FshError } from "../base/errors.ts";
 import { complain, displayName, note, print, writeRaw } from "./output.ts";
 import type { Snapshot } from "./progress.ts";
@@ -158,7 +158,7 @@ export class JsonView implements ProgressView {
   }
 
   #say(event: string, fields: Record<string, unknown>): void {
-    this.#write(JSON.stringify({ event, ...fields }));
+    this.#write(printableJson({ event, ...fields }));
   }
 
   began(path: string, size: number | null): void {

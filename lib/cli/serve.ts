@@ -9,6 +9,7 @@ import { LocalStorage } from "../storage/local.ts";
 import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
+import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
@@ -47,6 +48,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
       help: "file: on disk before it is acknowledged; none: left to the system",
     },
     { name: "limit-rate", value: "RATE", help: "bytes per second for all transfers together, as in 500K or 10M" },
+    ...JAIL_OPTIONS,
     ...PLUGIN_OPTIONS,
     { name: "json", help: "every line of output is one JSON object" },
     ...SESSION_OPTIONS,
@@ -72,7 +74,9 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     await enterUser(args, { log, listener: transport.listener, folder });
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
+      ...jailOptions(args),
     });
+    warnUnconfined(log);
     const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
     const reload = () => void plugins.reload({ all: true });
     try {

@@ -76,15 +76,20 @@ export interface FileIdentity {
   readonly changed: number;
 }
 
+/** What a path may lead through. */
+export interface Confinement {
+  /** Symbolic links that stay below the root; otherwise one is ELOOP (RESOLVE_NO_SYMLINKS). */
+  readonly links: boolean;
+  /** Mount points; otherwise one is EXDEV (RESOLVE_NO_XDEV). */
+  readonly mounts: boolean;
+}
+
 /** File system calls that the runtime does not offer. Failures are thrown as Errors with a `code` such as "ENOENT". */
 export interface Descriptors {
   /** Opens a folder by path, only to hold it (O_PATH). */
   holdRoot(path: string): number;
-  /**
-   * Opens what `path` names below the folder `root` and nothing outside it (openat2 with RESOLVE_BENEATH). Without `links`,
-   * a symbolic link anywhere in it is ELOOP (RESOLVE_NO_SYMLINKS).
-   */
-  holdBeneath(root: number, path: string, options?: { readonly links: boolean }): number;
+  /** Opens what `path` names below the folder `root`, and nothing outside it: EXDEV (openat2 with RESOLVE_BENEATH). */
+  holdBeneath(root: number, path: string, options?: Confinement): number;
   /** Opens for reading what a held descriptor stands for; a folder's names then come from `names`. */
   openFolder(held: number): number;
   /** The next batch of names of an open folder, `.` and `..` left out; empty at the end. */
@@ -92,7 +97,7 @@ export interface Descriptors {
   close(descriptor: number): void;
   /** What a name of a held folder stands for; a symbolic link is not followed. */
   describe(folder: number, name: string): RawInfo;
-  /** Reads a regular file of a held folder whole, unless it has more than `limit` bytes. What is no regular file is not opened. */
+  /** Reads a regular file of a held folder whole, unless it has more than `limit` bytes. What is no regular file is not read. */
   readFile(folder: number, name: string, limit: number, room: Room): RawFile;
   /**
    * Creates a file in a held folder, locks it (flock(2)), and writes it whole; EEXIST where the name is taken. Answers its
@@ -107,7 +112,7 @@ export interface Descriptors {
   flushAll(held: number): Promise<void>;
   /** A path by which the runtime reaches a held descriptor. */
   pathOf(descriptor: number): string;
-  /** Opens for reading what a held descriptor stands for, a regular file. */
+  /** Opens for reading what a held descriptor stands for, a regular file; EAGAIN rather than wait for anybody. */
   openFile(held: number): number;
   /** Which file it is and in which state: another one after every change of its content that the system dates. */
   identity(descriptor: number): FileIdentity;
@@ -152,6 +157,8 @@ export interface Native {
   readonly name: string;
   readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
+  /** Why there are no descriptors; null: there are. */
+  readonly unconfined: string | null;
   readonly heap: Heap | null;
   readonly privileges: Privileges | null;
 }

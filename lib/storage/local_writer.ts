@@ -3,7 +3,6 @@ import { FshError } from "../base/errors.ts";
 import type { Held } from "./jail.ts";
 import { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
-import { permissionBits } from "./permission_bits.ts";
 import type { FileAttributes, FileWriter } from "./storage.ts";
 
 export type Durability = "none" | "file";
@@ -23,6 +22,8 @@ export interface LocalWriterOptions {
   readonly offset: number;
   /** Where the part file lies, by way of the held folder. */
   readonly part: string;
+  /** Sets the part file's permission bits. */
+  readonly setMode: (mode: number) => void;
   /** The target's name in its held folder; the writer lets go of it. */
   readonly target: Held;
   /** For error messages. */
@@ -110,11 +111,11 @@ export class LocalWriter implements FileWriter {
   }
 
   async commit(attributes: FileAttributes = {}): Promise<void> {
-    const { part, target, path, flushFolder, move } = this.#options;
+    const { part, target, path, flushFolder, move, setMode } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
       if (modified !== null) await this.#setTime(new Date(modified));
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, permissionBits(mode));
+      if (mode !== null && Deno.build.os !== "windows") setMode(mode);
       if (flushFolder) await this.#file.sync();
       this.#close();
       await move(part, target.path);

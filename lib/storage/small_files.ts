@@ -4,7 +4,7 @@ import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.
 import { readWhole, writeEach } from "./each_file.ts";
 import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
-import { openPart, partName } from "./part_file.ts";
+import { openPart, partName, setPartMode } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
 import { permissionBits } from "./permission_bits.ts";
 import type { SharedFlush } from "./shared_flush.ts";
@@ -26,6 +26,8 @@ export interface SmallFilesOptions {
   /** The path as errors name it. */
   readonly named: (path: SafePath) => string;
   readonly flushFolder: (path: string) => Promise<void>;
+  /** Whether files have to be looked at more closely than the short way does. */
+  readonly careful: boolean;
   /** The long way, for what the short one does not do. */
   readonly storage: Pick<Storage, "openRead" | "openWrite">;
 }
@@ -59,10 +61,10 @@ export class LocalSmallFiles {
   }
 
   async *read(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
-    const { storage, patience } = this.#options;
+    const { storage, patience, careful } = this.#options;
     using folders = new HeldFolders(this.#options.jail);
     for (const path of paths) {
-      const short = patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
+      const short = careful || patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
       yield short ?? await readWhole(storage, path, { limit, room });
     }
   }
@@ -90,7 +92,8 @@ export class LocalSmallFiles {
   }
 
   async write(files: readonly NewFile[], options: { noReplace?: boolean }): Promise<(FshError | null)[]> {
-    if (this.#options.patience.isExhausted) return await writeEach(this.#options.storage, files, options);
+    const { storage, patience, careful } = this.#options;
+    if (careful || patience.isExhausted) return await writeEach(storage, files, options);
     while (this.#groups >= GROUPS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#groups++;
     try {
@@ -134,7 +137,11 @@ export class LocalSmallFiles {
     const base = baseName(path);
     const name = partName(base);
     try {
-      const file = jail.createFile(folder, name, { content, modified, mode });
+      const file = jail.createFile(folder, name, {
+        content,
+        modified,
+        mode,
+      });
       if (file) {
         parts.add(name);
         return { file, name };
@@ -143,12 +150,12 @@ export class LocalSmallFiles {
       // One was left by a transfer that was killed, or another one is writing it.
       if (osCode(error) !== "EEXIST") throw error;
     }
-    const part = openPart(folder.path, base, undefined);
+    const part = openPart(jail, folder, { base, options: undefined });
     parts.add(part.name);
     try {
       for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
       if (modified !== null) part.file.utimeSync(Date.now() / 1000, modified / 1000);
-      if (mode !== null && Deno.build.os !== "windows") Deno.chmodSync(`${folder.path}/${part.name}`, mode);
+      if (mode !== null && Deno.build.os !== "windows") setPartMode(jail, folder, { ...part, mode });
       return part;
     } catch (error) {
       this.#discard(folder, part);

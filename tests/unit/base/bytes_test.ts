@@ -1,10 +1,25 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
-import { clipUtf8, decodeUtf8, encodeUtf8, equalBytes, printable, randomHex, toHex } from "../../../lib/base/bytes.ts";
+import {
+  clipUtf8,
+  decodeUtf8,
+  encodeUtf8,
+  equalBytes,
+  printable,
+  printableJson,
+  randomHex,
+  toHex,
+} from "../../../lib/base/bytes.ts";
 
 Deno.test("printable shows control characters instead of sending them", () => {
   assertEquals(printable("a\x1b[31mb"), "a\\x1b[31mb");
   assertEquals(printable("\n\t\r\0\x7f\x85\x9b"), "\\n\\t\\r\\x00\\x7f\\x85\\x9b");
   assertEquals(printable("\u202egnp\u2066\u2028"), "\\u202egnp\\u2066\\u2028");
+});
+
+Deno.test("JSON for a terminal has no control character either, and says the same", () => {
+  const value = { name: 'a\x1b[31m\x9b\x7f\u202e\u2028 "\\b', text: "Báo cáo 😀" };
+  const json = printableJson(value);
+  assertEquals([json === printable(json), JSON.parse(json)], [true, value]);
 });
 
 Deno.test("printable leaves text of any language alone", () => {
