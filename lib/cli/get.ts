@@ -22,6 +22,7 @@ import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, serverKey } from "./connection.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
+import { REPLACE_OPTIONS, replaceOptions } from "./replace_options.ts";
 import {
   finishTransfer,
   hintAtResume,
@@ -36,19 +37,22 @@ export const getCommand: Subcommand = {
   usage: ["[-r] URL... [DEST]"],
   summary: "get files or folders from a server",
   details: `DEST is a file, a folder, or - for standard output; without it, this folder. A file appears under its name
-only once all of it is there and its digest agrees with the server's.
+only once all of it is there and its digest agrees with the server's. What is there already stays: --force replaces
+it, --update replaces what differs, --resume what it goes on with; without them a terminal is asked.
 
   fsh get fsh://host/report.pdf
   fsh get fsh://host/a fsh://host/b downloads/
   fsh get -r fsh://host/projects .
   fsh get 'fsh://host/logs/*.gz' logs/
   fsh get -r --exclude .git --exclude '*.tmp' fsh://host/src .
+  fsh get --force fsh://host/report.pdf
   fsh get fsh://host/backup.tar - | tar x
   FSH_URL=fsh://host fsh get /report.pdf .
 
 With FSH_URL set, a last argument that begins with / is DEST if it is not the only one.`,
   options: [
     { name: "recursive", short: "r", help: "folders with all that is in them" },
+    ...REPLACE_OPTIONS,
     ...TRANSFER_OPTIONS,
     {
       name: "durability",
@@ -64,7 +68,10 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
   async run(args, environment) {
     const { sources, destination } = splitOperands(args.operands);
     const progress = new Progress("got", args, { dataOnOutput: destination === "-" });
-    const options = transferOptions(args, environment, progress);
+    const options = {
+      ...transferOptions(args, environment, progress),
+      ...replaceOptions(args, { environment, progress }),
+    };
     let several = sources.length > 1;
     try {
       for (const group of Object.values(Object.groupBy(sources, serverKey))) {

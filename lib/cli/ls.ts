@@ -1,3 +1,4 @@
+import { jsonText } from "../base/bytes.ts";
 import { isError } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
 import type { FshUrl } from "../client/url.ts";
@@ -8,6 +9,8 @@ import { displayName, note, printAll } from "./output.ts";
 
 /** More names than this are printed as they come, so that a huge folder needs no memory here. */
 const SORTED = 50_000;
+/** The same for names that are long, in characters of all of them. */
+const SORTED_TEXT = 16 * 1024 * 1024;
 
 export const lsCommand: Subcommand = {
   name: "ls",
@@ -50,6 +53,7 @@ async function showAll(
   show: (entries: readonly Entry[]) => Promise<void>,
 ): Promise<number> {
   const waiting: Entry[] = [];
+  let text = 0;
   let sorting = true;
   const flush = () => show(waiting.splice(0).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
   const listing = client.list(url.path, { recursive });
@@ -68,8 +72,11 @@ async function showAll(
     }
     if (!sorting) await show(page.value);
     else {
-      for (const entry of page.value) waiting.push(entry);
-      if (waiting.length > SORTED) {
+      for (const entry of page.value) {
+        waiting.push(entry);
+        text += entry.name.length;
+      }
+      if (waiting.length > SORTED || text > SORTED_TEXT) {
         sorting = false;
         await flush();
       }
@@ -87,7 +94,7 @@ function longLine(entry: Entry): string {
 }
 
 function jsonLine(entry: Entry): string {
-  return JSON.stringify({ ...entry, modified: isoTime(entry.modified) });
+  return jsonText({ ...entry, modified: isoTime(entry.modified) });
 }
 
 /** RFC 3339, or null for a time that is not known or that no Date holds. */

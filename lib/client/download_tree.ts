@@ -2,9 +2,11 @@ import { FshError } from "../base/errors.ts";
 import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { Entry } from "../wire/field.ts";
+import { localAttributes } from "./attributes.ts";
 import { forEachOfTree } from "./batches.ts";
 import type { Remote } from "./client.ts";
 import { downloadFile } from "./download.ts";
+import { makeLink } from "./local_link.ts";
 import { FolderMaker, SmallDownloads } from "./small_downloads.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "./transfer.ts";
 import { transferLink } from "./tree_links.ts";
@@ -70,7 +72,6 @@ class TreeDownload {
 
   async #take(entry: Entry, followed: boolean): Promise<void> {
     const { events, dryRun = false, links = "skip" } = this.#options;
-    const { storage } = this.#place;
     const path = this.#base + entry.name;
     const own = childPath(this.#place.path, entry.name);
     switch (entry.type) {
@@ -83,7 +84,7 @@ class TreeDownload {
           readLink: () => this.#client.readLink(path),
           make: async (target) => {
             await this.#makeParent(own);
-            await storage.symlink(own, target);
+            await makeLink({ tree: this.#place, path: own }, target, this.#options);
           },
           look: () => this.#client.stat(path),
           takeFile: async () => this.#takeFile({ ...await this.#client.stat(path), name: entry.name }, own),
@@ -117,9 +118,9 @@ class TreeDownload {
 
   async #setTimes(): Promise<void> {
     const { preserve = false, events } = this.#options;
-    for (const [path, { modified, mode }] of this.#times) {
+    for (const [path, told] of this.#times) {
       try {
-        await this.#place.storage.touch(path, { modified, mode: preserve ? mode : null });
+        await this.#place.storage.touch(path, localAttributes(told, preserve));
       } catch (error) {
         if (!(error instanceof FshError)) throw error;
         events.failed(path, error);

@@ -46,6 +46,10 @@ export interface TransferOptions {
   readonly compress?: CompressMode | undefined;
   /** Refuse rather than replace. */
   readonly noReplace?: boolean;
+  /** With `noReplace`, for gets: replace all the same what an unfinished copy lies beside that is gone on with. */
+  readonly replaceContinued?: boolean;
+  /** With `noReplace`, for gets: asks whether what has this path here may be replaced. */
+  readonly mayReplace?: ((path: string) => Promise<boolean>) | undefined;
   /** Keep permission bits. */
   readonly preserve?: boolean;
   /** Go on where an interrupted transfer stopped. */

@@ -256,7 +256,7 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async symlink(path: SafePath, target: string): Promise<void> {
+  async symlink(path: SafePath, target: string, options: Pick<WriteOptions, "noReplace"> = {}): Promise<void> {
     if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
     try {
       using place = await holdParent(this.#jail, path);
@@ -265,7 +265,7 @@ export class LocalStorage implements Storage {
       await Deno.symlink(target, part);
       try {
         const old = await this.#lstat(place.path).catch(() => null);
-        if (old && !old.isSymlink) throw new FshError("EXISTS");
+        if (old && (!old.isSymlink || options.noReplace)) throw new FshError("EXISTS");
         if (old) await this.#rename(part, place.path);
         else await this.#jail.renameNoReplace(part, place.path);
       } catch (error) {

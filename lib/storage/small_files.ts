@@ -228,7 +228,7 @@ export class LocalSmallFiles {
       await this.#options.jail.renameNoReplace(`${folder.path}/${part.name}`, to);
     } catch (error) {
       this.#discard(folder, part);
-      throw error;
+      throw await isFolder(`${folder.path}/${baseName(file.path)}`) ? new FshError("IS_DIRECTORY") : error;
     }
     part.file.close();
     this.#options.parts.delete(part.name);
@@ -244,6 +244,10 @@ export class LocalSmallFiles {
     part.file.close();
     this.#options.parts.delete(part.name);
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 /** The folders of files that come folder by folder: each is looked up once. */
