@@ -78,6 +78,7 @@ export const ERRORS = {
   NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
+  TOO_MANY_NAMES: { code: 122, exit: 1, retryable: false, message: "a listing that does not end" },
 
   // 130-139: integrity.
   DIGEST_MISMATCH: { code: 130, exit: 6, retryable: true, message: "digest differs" },

@@ -13,6 +13,7 @@ import {
 } from "../client/download.ts";
 import { downloadTree } from "../client/download_tree.ts";
 import { expandPattern, hasPattern } from "../client/selection.ts";
+import type { NameLimit } from "../client/name_limit.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
 import type { Sink } from "../session/command.ts";
@@ -21,6 +22,7 @@ import { MemoryStorage } from "../storage/memory.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, serverKey } from "./connection.ts";
+import { NAME_OPTIONS, nameLimit } from "./name_options.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
 import { REPLACE_OPTIONS, replaceOptions } from "./replace_options.ts";
 import {
@@ -60,6 +62,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
       default: "none",
       help: "file: on disk before it counts as done; none: left to the system",
     },
+    ...NAME_OPTIONS,
     ...PROGRESS_OPTIONS,
     ...CONNECTION_OPTIONS,
   ],
@@ -71,6 +74,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
     const options = {
       ...transferOptions(args, environment, progress),
       ...replaceOptions(args, { environment, progress }),
+      names: nameLimit(args),
     };
     let several = sources.length > 1;
     try {
@@ -80,7 +84,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
         let waiting: { path: string; state: SinkState }[] | null = null;
         const work = async (client: Remote, again: boolean) => {
           if (waiting === null) {
-            const paths = await expandAll(client, group ?? []);
+            const paths = await expandAll(client, group ?? [], options.names);
             several ||= paths.length > 1 || paths[0] !== first.path;
             waiting = paths.map((path) => ({ path, state: newSinkState(options.algorithm ?? "crc32") }));
             refuseSameNames(paths.map(lastName));
@@ -111,14 +115,14 @@ function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destin
 }
 
 /** The paths that the URLs mean; a path with patterns means what matches, unless something has that very name. */
-async function expandAll(client: Remote, urls: readonly FshUrl[]): Promise<string[]> {
+async function expandAll(client: Remote, urls: readonly FshUrl[], names: NameLimit): Promise<string[]> {
   const paths: string[] = [];
   for (const { path } of urls) {
     if (!hasPattern(path) || await exists(client, path)) {
       paths.push(path);
       continue;
     }
-    const found = await expandPattern(client, path);
+    const found = await expandPattern(client, path, names);
     if (found.length === 0) throw new FshError("NOT_FOUND", { subject: path, detail: "nothing matches" });
     paths.push(...found);
   }

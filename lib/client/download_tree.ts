@@ -1,5 +1,5 @@
 import { FshError } from "../base/errors.ts";
-import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { childPath, oddName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { Entry } from "../wire/field.ts";
 import { localAttributes } from "./attributes.ts";
@@ -7,6 +7,7 @@ import { forEachOfTree } from "./batches.ts";
 import type { Remote } from "./client.ts";
 import { downloadFile } from "./download.ts";
 import { makeLink } from "./local_link.ts";
+import { NameLimit } from "./name_limit.ts";
 import { FolderMaker, SmallDownloads } from "./small_downloads.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "./transfer.ts";
 import { transferLink } from "./tree_links.ts";
@@ -31,6 +32,7 @@ class TreeDownload {
   readonly #place: LocalPlace;
   readonly #options: TransferOptions;
   readonly #folders: FolderMaker;
+  readonly #names: NameLimit;
   /** Times of folders, which are set when nothing more goes into them. */
   readonly #times = new Map<SafePath, Pick<Entry, "modified" | "mode">>();
 
@@ -41,6 +43,7 @@ class TreeDownload {
     this.#place = place;
     this.#options = options;
     this.#folders = new FolderMaker(place.storage);
+    this.#names = options.names ?? new NameLimit();
   }
 
   async run(): Promise<void> {
@@ -128,9 +131,19 @@ class TreeDownload {
     }
   }
 
+  /** Names that are refused anyway go on to be refused: patterns are for such as may be. */
+  #isMeant({ name, type }: Entry): boolean {
+    const { selection } = this.#options;
+    return !selection || name.split("/").some((part) => oddName(part) !== null) ||
+      selection.takes(name, type === "directory");
+  }
+
   async *#pages(prefix: string): AsyncGenerator<Entry[]> {
-    const { events, selection } = this.#options;
-    const listing = this.#client.list(this.#base + prefix, { recursive: true });
+    const { events } = this.#options;
+    const listing = this.#client.list(this.#base + prefix, {
+      recursive: true,
+      count: (names) => this.#names.count(names),
+    });
     try {
       for (;;) {
         const page = await listing.next();
@@ -142,7 +155,7 @@ class TreeDownload {
         const entries = prefix === ""
           ? [...page.value]
           : page.value.map((entry) => ({ ...entry, name: prefix + entry.name }));
-        yield entries.filter((entry) => !selection || selection.takes(entry.name, entry.type === "directory"));
+        yield entries.filter((entry) => this.#isMeant(entry));
       }
     } finally {
       await listing.return({ count: 0, skipped: 0 });

@@ -83,7 +83,7 @@ export class SmallDownloads {
   }
 
   async #store(got: readonly Got[]): Promise<void> {
-    const { place, settled, options } = this.#options;
+    const { settled, options } = this.#options;
     const { events, preserve = false } = options;
     const files: NewFile[] = [];
     const paths: string[] = [];

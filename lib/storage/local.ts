@@ -11,6 +11,7 @@ import {
   ROOT,
   type SafePath,
 } from "../base/virtual_path.ts";
+import { fileTime } from "./file_time.ts";
 import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
 import { KnownSums } from "./known_sums.ts";
 import { LocalReader } from "./local_reader.ts";
@@ -281,7 +282,7 @@ export class LocalStorage implements Storage {
     try {
       using held = await this.#jail.hold(path);
       if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, mode);
-      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
+      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, fileTime(modified));
     } catch (error) {
       throw osError(error, this.#named(path));
     }

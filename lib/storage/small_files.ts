@@ -2,6 +2,7 @@ import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
+import { fileTime } from "./file_time.ts";
 import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
 import { openPart, partName } from "./part_file.ts";
@@ -145,7 +146,7 @@ export class LocalSmallFiles {
     parts.add(part.name);
     try {
       for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
-      if (modified !== null) part.file.utimeSync(Date.now() / 1000, modified / 1000);
+      if (modified !== null) part.file.utimeSync(Date.now() / 1000, fileTime(modified));
       if (mode !== null && Deno.build.os !== "windows") Deno.chmodSync(`${folder.path}/${part.name}`, mode);
       return part;
     } catch (error) {
