@@ -3,7 +3,12 @@ import type { Args, OptionRow } from "./args.ts";
 import { parseWhole } from "./values.ts";
 
 export const NAME_OPTIONS: readonly OptionRow[] = [
-  { name: "max-names", value: "N", default: String(DEFAULT_NAMES), help: "names that the server may list, in all" },
+  {
+    name: "max-names",
+    value: "N",
+    default: String(DEFAULT_NAMES),
+    help: "names that the server may list, in all; each folder that get makes counts as ten",
+  },
 ];
 
 /** @throws {FshError} USAGE */

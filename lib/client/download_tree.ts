@@ -12,6 +12,9 @@ import { FolderMaker, SmallDownloads } from "./small_downloads.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "./transfer.ts";
 import { transferLink } from "./tree_links.ts";
 
+/** A folder is remembered to the end, for its time; so it counts as that many names more. */
+const FOLDER_NAMES = 9;
+
 /**
  * Gets everything below a folder. The names are the server's, so each is checked like a stranger's: one that would lead
  * out of the place is refused.
@@ -104,6 +107,7 @@ class TreeDownload {
   async #takeFolder(own: SafePath, { modified, mode }: Pick<Entry, "modified" | "mode">): Promise<void> {
     const { selection, dryRun } = this.#options;
     if (dryRun || selection?.onlyFiles) return;
+    this.#names.count(FOLDER_NAMES);
     await this.#folders.make(own);
     this.#times.set(own, { modified, mode });
   }
