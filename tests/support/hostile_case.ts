@@ -59,7 +59,12 @@ async function runCase(one: Case): Promise<void> {
     const before = await snapshot(top);
     const args = one.args?.(server.url, place) ?? ["get", "-r", "--retries", "0", `${server.url}tree`, place.dest];
     const begun = performance.now();
-    const ran = await measure(args, { env: { HOME: `${top}/home`, ...one.env }, cwd: place.dest, output: true });
+    const ran = await measure(args, {
+      env: { HOME: `${top}/home`, ...one.env },
+      cwd: place.dest,
+      output: true,
+      seconds: 60,
+    });
     assertLessOrEqual(performance.now() - begun, MOST_MS, "it took too long");
     assertEquals(ran.code, one.exit, `exit status; ${clip(ran.err)}`);
     if (one.error) assertMatch(ran.err, one.error);

@@ -1,5 +1,5 @@
 import { toText } from "@std/streams";
-import { FSH, peakMemory, type RunOptions } from "./program.ts";
+import { FSH, hasProgram, peakMemory, type RunOptions } from "./program.ts";
 
 /** GNU time, which knows a program's peak from the system, not from looking now and then. */
 const TIME = "/usr/bin/time";
@@ -12,15 +12,21 @@ export interface Measured {
   readonly peak: number;
 }
 
-/** Runs fsh to its end and tells the most memory that it had. Its output goes to nowhere unless `output`. */
+/**
+ * Runs fsh to its end and tells the most memory that it had. Its output goes to nowhere unless `output`; it is killed
+ * after so many `seconds`, where the system has GNU time and timeout(1).
+ */
 export async function measure(
   args: readonly string[],
-  options: Omit<RunOptions, "stdin"> & { readonly output?: boolean } = {},
+  options: Omit<RunOptions, "stdin"> & { readonly output?: boolean; readonly seconds?: number } = {},
 ): Promise<Measured> {
   const timed = hasTime();
-  const { env = {}, cwd, output = false } = options;
-  const child = new Deno.Command(timed ? TIME : FSH, {
-    args: timed ? ["-q", "-f", "peak=%M", FSH, ...args] : [...args],
+  const { env = {}, cwd, output = false, seconds = 0 } = options;
+  // 0: for ever (timeout(1)).
+  const program = hasProgram("timeout") ? ["timeout", "-s", "KILL", String(seconds), FSH] : [FSH];
+  const [first = FSH, ...rest] = timed ? [TIME, "-q", "-f", "peak=%M", ...program] : [FSH];
+  const child = new Deno.Command(first, {
+    args: [...rest, ...args],
     env: { FSH_LOG: "", FSH_URL: "", ...env },
     ...(cwd ? { cwd } : {}),
     stdin: "null",
