@@ -34,9 +34,30 @@ localTest("a symbolic link is made, read and replaced, and replaces nothing else
   await store(storage, "/a", "text");
   await storage.mkdir(safePath("/d"));
   for (const path of ["/a", "/d", "/"]) await assertFails(() => storage.symlink(safePath(path), "x"), "EXISTS");
+  await assertFails(() => storage.symlink(safePath("/l"), "x", { noReplace: true }), "EXISTS");
+  assertEquals(await storage.readLink(safePath("/l")), "elsewhere");
   await assertFails(() => storage.symlink(safePath("/no/l"), "x"), "NOT_FOUND");
   assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "d", "l"]);
   assertEquals(await namesIn(storage), ["a", "d", "l"]);
+});
+
+localTest("files have times before 1970, whichever way they are written", async (storage) => {
+  for (const modified of [-1, -1500, -86_400_000]) {
+    const second = Math.floor(modified / 1000) * 1000;
+    const near = async (path: string) => {
+      const found = (await storage.stat(safePath(path))).modified ?? 0;
+      assertEquals(found === modified || found === second, true, `${found} instead of ${modified}`);
+    };
+    const writer = await storage.openWrite(safePath("/large"));
+    await writer.commit({ modified });
+    await near("/large");
+    assertEquals(await storage.writeSmall([{ path: safePath("/small"), content: new Uint8Array(1), modified }]), [
+      null,
+    ]);
+    await near("/small");
+    await storage.touch(safePath("/small"), { modified });
+    await near("/small");
+  }
 });
 
 localTest("touch follows links that stay inside, and no others", async (storage, folder) => {

@@ -1,8 +1,9 @@
 import { assert, assertEquals, assertLessOrEqual, assertMatch } from "@std/assert";
 import { createHash } from "node:crypto";
 import { forEachBounded } from "../../lib/base/concurrency.ts";
-import { HostileServer, type Script } from "./hostile_server.ts";
+import { HostileServer, type Script, THEN } from "./hostile_server.ts";
 import { measure } from "./memory.ts";
+import type { RawPeer } from "./raw_peer.ts";
 
 /** What one client may take. Its memory without anything to do is about half of that. */
 const MOST_MIB = 400;
@@ -30,6 +31,54 @@ export interface Case {
   /** What the destination has at the end: every name in it. Part files count. */
   readonly leaves?: readonly string[];
   readonly after?: (place: Place, ran: { out: string; err: string; server: HostileServer }) => Promise<void> | void;
+}
+
+const encoder = new TextEncoder();
+export const text = (content: string): Uint8Array<ArrayBuffer> => encoder.encode(content);
+export const SMALL = text("from the server\n");
+/** Too large to come with others. */
+export const LARGE = new Uint8Array(100_000).fill(120);
+/** Every combination, not only one of a kind. */
+export const LONG = Deno.env.get("FSH_LONG") === "1";
+
+type Args = NonNullable<Case["args"]>;
+
+/** A transfer of a tree into the destination. */
+export const once = (...args: string[]): Args => (url, { dest }) => [...args, "--retries", "0", `${url}tree`, dest];
+
+/** A get of one file into the destination. */
+export const single =
+  (...options: string[]): Args => (url, { dest }) => ["get", "--retries", "0", ...options, `${url}file`, dest];
+
+const OWN = "my own\n";
+export const IN_THE_WAY = /exists already \(--force replaces it\)/;
+
+/** A file of the user's in the destination. */
+export const existing = (path: string, content = OWN) => async ({ dest }: Place): Promise<void> => {
+  await Deno.mkdir(`${dest}/${path}`.replace(/\/[^/]*$/, ""), { recursive: true });
+  await Deno.writeTextFile(`${dest}/${path}`, content);
+};
+
+/** Checks that a file of the destination has that content, by default what `existing` wrote. */
+export const stays = (path: string, content = OWN) => ({ dest }: Place): void =>
+  assertEquals(Deno.readTextFileSync(`${dest}/${path}`), content);
+
+/** What an honest server says of LARGE. */
+export const INFO = { type: "file", size: LARGE.length, modified: THEN, mode: 0o644, offset: 0 } as const;
+
+/** A GET whose answer is made by hand. */
+export function getting(
+  name: string,
+  answer: (peer: RawPeer, stream: number) => Promise<void>,
+  rest: Omit<Partial<Case>, "name" | "script"> & Pick<Case, "exit" | "error">,
+): Case {
+  return {
+    name,
+    script: { answers: { GET: (peer, { stream }) => answer(peer, stream) } },
+    args: single(),
+    leaves: [],
+    ...rest,
+  };
 }
 
 /** Runs each case with the compiled client in a folder of its own, and checks what no server may bring about. */
