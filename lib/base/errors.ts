@@ -80,6 +80,7 @@ export const ERRORS = {
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
   HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
+  TOO_MANY_NAMES: { code: 122, exit: 1, retryable: false, message: "a listing that does not end" },
 
   // 130-139: integrity.
   DIGEST_MISMATCH: { code: 130, exit: 6, retryable: true, message: "digest differs" },

@@ -1,3 +1,4 @@
+import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
@@ -54,11 +55,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = thrown instanceof FshError ? thrown : new FshError("INTERNAL", { detail: String(thrown) });
     complain(error);
-    if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") note(String(error.stack));
+    if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") showStack(error);
     return error.exit;
   } finally {
     release.stop();
   }
+}
+
+/** Its first line is the message, which may be the other side's. */
+function showStack(error: FshError): void {
+  for (const line of String(error.stack).split("\n")) note(printable(line));
 }
 
 async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {

@@ -11,6 +11,7 @@ import {
   ROOT,
   type SafePath,
 } from "../base/virtual_path.ts";
+import { fileTime } from "./file_time.ts";
 import { type Held, type HeldName, holdParent, type Jail, type JailOptions } from "./jail.ts";
 import { KnownSums } from "./known_sums.ts";
 import { type Direct, LocalReader } from "./local_reader.ts";
@@ -322,7 +323,7 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async symlink(path: SafePath, target: string): Promise<void> {
+  async symlink(path: SafePath, target: string, options: Pick<WriteOptions, "noReplace"> = {}): Promise<void> {
     if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
     try {
       using place = await holdParent(this.#jail, path);
@@ -331,7 +332,7 @@ export class LocalStorage implements Storage {
       await Deno.symlink(target, part);
       try {
         const old = await this.#lstat(place.path).catch(() => null);
-        if (old && !old.isSymlink) throw new FshError("EXISTS");
+        if (old && (!old.isSymlink || options.noReplace)) throw new FshError("EXISTS");
         if (old) await this.#rename(part, place.path);
         else await this.#jail.renameNoReplace(part, place.path);
       } catch (error) {
@@ -351,7 +352,7 @@ export class LocalStorage implements Storage {
       if (mode !== null && info.mode !== null) {
         await Deno.chmod(held.path, (info.mode & 0o7000) | permissionBits(mode));
       }
-      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
+      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, fileTime(modified));
     } catch (error) {
       throw osError(error, this.#named(path));
     }

@@ -1,5 +1,6 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
+import { fileTime } from "./file_time.ts";
 import type { Held } from "./jail.ts";
 import { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
@@ -114,7 +115,7 @@ export class LocalWriter implements FileWriter {
     const { part, target, path, flushFolder, move, setMode } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
-      if (modified !== null) await this.#setTime(new Date(modified));
+      if (modified !== null) await this.#setTime(fileTime(modified));
       if (mode !== null && Deno.build.os !== "windows") setMode(mode);
       if (flushFolder) await this.#file.sync();
       this.#close();
@@ -126,8 +127,8 @@ export class LocalWriter implements FileWriter {
     }
   }
 
-  #setTime(modified: Date): Promise<void> {
-    const now = new Date();
+  #setTime(modified: number): Promise<void> {
+    const now = Date.now() / 1000;
     return this.#options.patience.call(
       () => this.#file.utimeSync(now, modified),
       () => this.#file.utime(now, modified),

@@ -2,6 +2,7 @@ import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
+import { fileTime } from "./file_time.ts";
 import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
 import { openPart, partName, setPartMode } from "./part_file.ts";
@@ -154,7 +155,7 @@ export class LocalSmallFiles {
     parts.add(part.name);
     try {
       for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
-      if (modified !== null) part.file.utimeSync(Date.now() / 1000, modified / 1000);
+      if (modified !== null) part.file.utimeSync(Date.now() / 1000, fileTime(modified));
       if (mode !== null && Deno.build.os !== "windows") setPartMode(jail, folder, { ...part, mode });
       return part;
     } catch (error) {
@@ -237,7 +238,7 @@ export class LocalSmallFiles {
       await this.#options.jail.renameNoReplace(`${folder.path}/${part.name}`, to);
     } catch (error) {
       this.#discard(folder, part);
-      throw error;
+      throw await isFolder(`${folder.path}/${baseName(file.path)}`) ? new FshError("IS_DIRECTORY") : error;
     }
     part.file.close();
     this.#options.parts.delete(part.name);
@@ -253,6 +254,10 @@ export class LocalSmallFiles {
     part.file.close();
     this.#options.parts.delete(part.name);
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 /** The folders of files that come folder by folder: each is looked up once. */

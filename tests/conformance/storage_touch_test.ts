@@ -46,9 +46,31 @@ localTest("a symbolic link is made, read and replaced, and replaces nothing else
   await store(storage, "/a", "text");
   await storage.mkdir(safePath("/d"));
   for (const path of ["/a", "/d", "/"]) await assertFails(() => storage.symlink(safePath(path), "x"), "EXISTS");
+  await assertFails(() => storage.symlink(safePath("/l"), "x", { noReplace: true }), "EXISTS");
+  assertEquals(await storage.readLink(safePath("/l")), "elsewhere");
   await assertFails(() => storage.symlink(safePath("/no/l"), "x"), "NOT_FOUND");
   assertEquals([...Deno.readDirSync(folder)].map(({ name }) => name).sort(), ["a", "d", "l"]);
   assertEquals(await namesIn(storage), ["a", "d", "l"]);
+});
+
+localTest("files have times before 1970, whichever way they are written", async (storage, folder) => {
+  // The runtime's own stat gives such times without their sign.
+  const seconds = (name: string) => {
+    const { stdout } = new Deno.Command("stat", { args: ["-c", "%Y", `${folder}/${name}`] }).outputSync();
+    return Number(new TextDecoder().decode(stdout));
+  };
+  for (const modified of [-1, -1500, -86_400_000]) {
+    const writer = await storage.openWrite(safePath("/large"));
+    await writer.commit({ modified });
+    const small = { path: safePath("/small"), content: new Uint8Array(1), modified };
+    assertEquals(await storage.writeSmall([small]), [null]);
+    await storage.mkdir(safePath(`/d${modified}`));
+    await storage.touch(safePath(`/d${modified}`), { modified });
+    if (Deno.build.os !== "linux") continue;
+    for (const name of ["large", "small", `d${modified}`]) {
+      assertEquals(seconds(name), Math.floor(modified / 1000), name);
+    }
+  }
 });
 
 localTest("touch follows links that stay inside, and no others", async (storage, folder) => {
