@@ -47,12 +47,14 @@ export class SocketConnection implements Connection {
     this.local = formatAddress(localAddr.hostname, localAddr.port);
     this.remote = formatAddress(remoteAddr.hostname, remoteAddr.port);
     try {
-      // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather.
+      // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather. Where TLS is spoken the
+      // runtime does not offer these two.
       if ("setNoDelay" in socket) {
         socket.setNoDelay(true);
         socket.setKeepAlive(true);
       }
       this.#native = native().sockets?.find({ localAddr, remoteAddr }) ?? null;
+      this.#native?.setNoDelay();
       this.#native?.setKeepAlive(keepAlive);
       if (isLoopback(remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
     } catch {
