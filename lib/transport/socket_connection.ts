@@ -19,8 +19,8 @@ export interface SocketOptions {
   readonly keepAlive: KeepAlive;
   /** Set where TLS is spoken over the socket. */
   readonly tls?: {
-    /** Resolves once the handshake is done; nothing is read or written before. Rejects with an FshError. */
-    readonly ready: Promise<void>;
+    /** Resolves once the handshake is done, before which nothing is read or written; rejects with an FshError. */
+    readonly ready: Promise<void> | null;
     /** What went wrong, as an FshError about `subject`. */
     readonly failure: (cause: unknown, subject: string) => FshError;
   };

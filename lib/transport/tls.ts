@@ -16,6 +16,8 @@ import {
 /** What both sides name in the handshake (ALPN, RFC 7301), so that no other protocol is mistaken for this one. */
 export const PROTOCOL = "fsh/1";
 
+const OTHER_PROTOCOL = "it speaks TLS, but not FSH/1 in it";
+
 /** How long to wait for a port that this process has just left, in milliseconds. */
 const REOPEN_LIMIT = 2_000;
 
@@ -69,28 +71,26 @@ export class TlsTransport implements Transport {
     const tcp = await dial(options);
     tcp.setNoDelay(true);
     const { hostname: name = hostname, certificates = [] } = this.#anchor;
+    let socket: Deno.TlsConn | undefined;
     const shaking = (async () => {
-      const socket = await Deno.startTls(tcp, {
+      socket = await Deno.startTls(tcp, {
         // A zone (RFC 4007) is about this machine, and no part of a name.
         hostname: name.replace(/%.*$/, ""),
         caCerts: [...certificates],
         alpnProtocols: [PROTOCOL],
       });
       const { alpnProtocol } = await socket.handshake();
-      return { socket, alpnProtocol };
+      if (alpnProtocol !== PROTOCOL) throw new FshError("TLS_FAILED", { subject, detail: OTHER_PROTOCOL });
+      return socket;
     })();
-    const bounded = within(shaking, { limit: this.#handshakeTimeout, subject, signal });
-    const { socket, alpnProtocol } = await bounded.catch((cause) => {
-      close(tcp);
-      shaking.then(({ socket }) => close(socket), () => {});
+    try {
+      const shaken = await within(shaking, { limit: this.#handshakeTimeout, subject, signal });
+      return new SocketConnection(shaken, { keepAlive: this.#keepAlive, tls: { ready: null, failure: tlsError } });
+    } catch (cause) {
+      close(socket ?? tcp);
+      shaking.then(close, () => {});
       throw cause instanceof FshError ? cause : clientHandshakeError(cause, subject);
-    });
-    if (alpnProtocol !== PROTOCOL) {
-      close(socket);
-      throw new FshError("TLS_FAILED", { subject, detail: "it speaks TLS, but not FSH/1 in it" });
     }
-    const tls = { ready: Promise.resolve(), failure: tlsError };
-    return new SocketConnection(socket, { keepAlive: this.#keepAlive, tls });
   }
 
   /** @throws {FshError} ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, CERTIFICATE_UNUSABLE */
