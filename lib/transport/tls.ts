@@ -70,6 +70,7 @@ export class TlsTransport implements Transport {
     const subject = formatAddress(hostname, port);
     const tcp = await dial(options);
     tcp.setNoDelay(true);
+    tcp.setKeepAlive(true);
     const { hostname: name = hostname, certificates = [] } = this.#anchor;
     let socket: Deno.TlsConn | undefined;
     const shaking = (async () => {
@@ -88,7 +89,7 @@ export class TlsTransport implements Transport {
       return new SocketConnection(shaken, { keepAlive: this.#keepAlive, tls: { ready: null, failure: tlsError } });
     } catch (cause) {
       close(socket ?? tcp);
-      shaking.then(close, () => {});
+      shaking.catch(() => {}).finally(() => close(socket ?? tcp));
       throw cause instanceof FshError ? cause : clientHandshakeError(cause, subject);
     }
   }

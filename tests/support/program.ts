@@ -88,7 +88,7 @@ export class ServerProcess implements AsyncDisposable {
       if (done) throw new Error(`fsh serve did not start: ${await toText(child.stderr)}`);
       line += value;
     }
-    const url = /fsh:\/\/\S+?\//.exec(line)?.[0] ?? "";
+    const url = /fshs?:\/\/\S+?\//.exec(line)?.[0] ?? "";
     return new ServerProcess(folder, url, child, out);
   }
 
@@ -97,7 +97,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   get port(): number {
-    return Number(new URL(this.url.replace("fsh:", "http:")).port);
+    return Number(new URL(this.url.replace(/^fshs?:/, "http:")).port);
   }
 
   /** What it has printed on standard output since it was ready. */
