@@ -37,7 +37,7 @@ try {
   const files = await compare();
   console.log(`\nEach of the ${files} files came back with the SHA-256 that it had. Now by hand, on two machines:
 
-  scripts/fsh serve DIR --host 0.0.0.0         on one; no encryption yet: for networks that you trust
+  scripts/fsh serve DIR --host 0.0.0.0 --tls --plugin auth-users …    on one: see README.md, "Encryption"
   scripts/fsh put FILE fsh://THAT-HOST/        on the other
   scripts/fsh ls -l fsh://THAT-HOST/
   scripts/fsh get fsh://THAT-HOST/FILE .

@@ -26,6 +26,10 @@ const OWN_FILE = "server.pem";
 /** Milliseconds between two looks at the files; a change counts once it has lasted from one to the next. */
 const WATCH_INTERVAL = 2_000;
 
+/** Blocks of PEM (RFC 7468). One file may hold several. */
+const PRIVATE_KEY = /-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]+-----END \1-----/;
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
 interface Files {
   readonly cert: string;
   readonly key: string;
@@ -139,16 +143,14 @@ function hostNames(): string[] {
 
 async function readIdentity(files: Files): Promise<{ identity: Identity; certificate: Certificate }> {
   const wrong = (subject: string, detail: string) => new FshError("USAGE", { subject, detail });
-  const key = await readSecretFile(files.key);
-  const cert = files.cert === files.key ? key : await Deno.readTextFile(files.cert).catch((error) => {
+  const secret = await readSecretFile(files.key);
+  const text = files.cert === files.key ? secret : await Deno.readTextFile(files.cert).catch((error) => {
     throw osError(error, files.cert);
   });
-  if (!/-----BEGIN (EC |RSA )?PRIVATE KEY-----/.test(key)) {
-    throw wrong(files.key, "it holds no unencrypted private key in PEM");
-  }
-  // One file may hold both.
-  const chain = cert.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g)?.join("");
-  if (!chain) throw wrong(files.cert, "it holds no certificate in PEM");
+  const [key] = secret.match(PRIVATE_KEY) ?? [];
+  if (key === undefined) throw wrong(files.key, "it holds no unencrypted private key in PEM");
+  const chain = text.match(CERTIFICATES)?.join("\n");
+  if (chain === undefined) throw wrong(files.cert, "it holds no certificate in PEM");
   const certificate = Certificate.fromPem(chain);
   if (certificate.isAuthority) {
     throw wrong(

@@ -38,10 +38,15 @@ export async function probeCertificate(options: ConnectOptions): Promise<Certifi
   signal?.addEventListener("abort", interrupted);
   try {
     if (signal?.aborted) interrupted();
-    return await promise;
+    const certificate = await promise;
+    // With a goodbye, so that the server does not take it for a cut.
+    socket.end(() => socket.destroy());
+    return certificate;
+  } catch (error) {
+    socket.destroy();
+    throw error;
   } finally {
     clearTimeout(timer);
     signal?.removeEventListener("abort", interrupted);
-    socket.destroy();
   }
 }

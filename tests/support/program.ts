@@ -64,7 +64,7 @@ export class ServerProcess implements AsyncDisposable {
     this.url = url;
     this.child = child;
     this.#out = out;
-    this.#draining = Promise.all([this.#drain(), this.#drainOutput()]);
+    this.#draining = Promise.all([this.#drain(), Promise.resolve().then(() => this.#drainOutput())]);
   }
 
   /** Serves a new temporary folder, or the given one, on a free port. */
@@ -89,7 +89,9 @@ export class ServerProcess implements AsyncDisposable {
       line += value;
     }
     const url = /fshs?:\/\/\S+?\//.exec(line)?.[0] ?? "";
-    return new ServerProcess(folder, url, child, out);
+    const server = new ServerProcess(folder, url, child, out);
+    server.#printed = line.slice(line.indexOf("\n") + 1);
+    return server;
   }
 
   get pid(): number {
@@ -103,6 +105,11 @@ export class ServerProcess implements AsyncDisposable {
   /** What it has printed on standard output since it was ready. */
   get out(): string {
     return this.#printed;
+  }
+
+  /** The fingerprint of its certificate, as it prints it when it starts. */
+  get fingerprint(): Promise<string> {
+    return eventually("the fingerprint", 10_000, () => /^fsh: fingerprint (SHA256:\S+)\n/m.exec(this.#printed)?.[1]);
   }
 
   /** Everything that it has logged so far. */
