@@ -64,7 +64,7 @@ export class ServerProcess implements AsyncDisposable {
     this.url = url;
     this.child = child;
     this.#out = out;
-    this.#draining = Promise.all([this.#drain(), Promise.resolve().then(() => this.#drainOutput())]);
+    this.#draining = Promise.all([this.#drain(), this.#drainOutput()]);
   }
 
   /** Serves a new temporary folder, or the given one, on a free port. */
