@@ -72,11 +72,6 @@ export class Certificate {
     return this.selfSigned && !this.isAuthority && this.names.length > 0;
   }
 
-  /** Whether it is for this host name or numeric address. */
-  covers(hostname: string): boolean {
-    return (isAddress(hostname) ? this.#x509.checkIP(hostname) : this.#x509.checkHost(hostname)) !== undefined;
-  }
-
   /** The first and the last moment at which it is valid. */
   get validity(): { readonly from: Date; readonly to: Date } {
     return { from: new Date(this.#x509.validFrom), to: new Date(this.#x509.validTo) };

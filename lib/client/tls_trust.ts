@@ -108,13 +108,7 @@ export class TrustingConnector {
         "name its file by SSL_CERT_FILE";
       throw new FshError("CERTIFICATE_UNKNOWN", { subject, detail });
     }
-    if (!certificate.names.includes(PINNED_NAME) && !certificate.covers(options.hostname)) {
-      const names = certificate.names.join(", ") || "no name at all";
-      const detail = `it is for ${names}; connect by a name that it has, or vouch for it by --fingerprint ` +
-        certificate.fingerprint;
-      throw new FshError("CERTIFICATE_NAME", { subject, detail });
-    }
-    refuseUnpinnable(options, certificate);
+    await this.#tried(options, certificate);
     if (!await this.#options.meet(options, certificate)) {
       throw new FshError("CERTIFICATE_UNKNOWN", { subject, detail: "you did not trust it" });
     }
@@ -127,6 +121,20 @@ export class TrustingConnector {
       throw error;
     }
     return connection;
+  }
+
+  /** Nobody is asked about a certificate that would not do: expired, for another name, or not that server's. */
+  async #tried(options: ConnectOptions, certificate: Certificate): Promise<void> {
+    const anchor = pin(options, certificate);
+    const isOwn = anchor.hostname === PINNED_NAME;
+    try {
+      const connection = await this.#open(options, isOwn ? anchor : { certificates: [certificate.pem] });
+      connection.close();
+    } catch (error) {
+      if (!isError(error, "CERTIFICATE_NAME")) throw error;
+      const detail = `${error.detail}, or vouch for it by --fingerprint ${certificate.fingerprint}`;
+      throw new FshError("CERTIFICATE_NAME", { subject: error.subject, detail, cause: error });
+    }
   }
 
   #open(options: ConnectOptions, anchor: Anchor): Promise<Connection> {
