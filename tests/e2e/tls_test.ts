@@ -4,7 +4,7 @@ import { equalBytes } from "../../lib/base/bytes.ts";
 import { Certificate } from "../../lib/base/certificate.ts";
 import { makeSelfSigned } from "../../lib/transport/self_signed.ts";
 import { selfSigned, TestAuthority } from "../support/certificates.ts";
-import { FSH, hasProgram, type Outcome, ServerProcess, spawnFsh } from "../support/program.ts";
+import { eventually, FSH, hasProgram, names, type Outcome, ServerProcess, spawnFsh } from "../support/program.ts";
 import { onTerminal } from "../support/terminal.ts";
 import { otherUrl, TestUser } from "../support/tls_programs.ts";
 
@@ -345,8 +345,8 @@ Deno.test("files, trees and continued transfers go over TLS as they do without",
     `${server.url}tree/sub/large`,
     `${guest.home}/part`,
   ]);
-  await server.logged(/session opened(?:[^]*session opened){5}/);
-  await new Promise((resolve) => setTimeout(resolve, 800));
+  await eventually("the get to begin", 10_000, () => names(guest.home).some((name) => name.startsWith(".fsh-part-")));
+  await new Promise((resolve) => setTimeout(resolve, 500));
   await server.stop("SIGKILL");
   assertEquals((await slow).code, 3);
   await using successor = await ServerProcess.start({
