@@ -3,6 +3,7 @@ import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { explainCommand } from "./explain.ts";
+import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
@@ -41,6 +42,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   passwdCommand,
   tokenCommand,
   keygenCommand,
+  forgetCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];

@@ -1,8 +1,11 @@
 import { ALL_RIGHTS, type Right } from "../base/rights.ts";
 import { native } from "../native/load.ts";
 
-/** Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand. */
-const REMOTE: readonly Right[] = ["net", "env", "read"];
+/**
+ * Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand; who is met
+ * for the first time is remembered in a file.
+ */
+const REMOTE: readonly Right[] = ["net", "env", "read", "write"];
 /** Changes files of the operator's, and keeps their owner. */
 const FILES: readonly Right[] = ["read", "write", "env", "sys"];
 
@@ -20,8 +23,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   serve: { keeps: PLUGINS, confined: true },
   explain: { keeps: PLUGINS, confined: true },
   plugin: { keeps: PLUGINS },
-  get: { keeps: [...REMOTE, "write"], confined: true },
-  put: { keeps: [...REMOTE, "write", "sys"], confined: true },
+  get: { keeps: REMOTE, confined: true },
+  put: { keeps: [...REMOTE, "sys"], confined: true },
   verify: { keeps: REMOTE, confined: true },
   ls: { keeps: REMOTE },
   stat: { keeps: REMOTE },
@@ -32,6 +35,7 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   ping: { keeps: REMOTE },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
+  forget: { keeps: ["read", "write", "env"] },
   keygen: { keeps: ["read", "write", "env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },

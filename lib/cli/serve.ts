@@ -1,5 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { withDeadline } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import { DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
 import { PluginManager } from "../hooks/plugin_manager.ts";
@@ -14,6 +15,8 @@ import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
 import { enterUser, USER_OPTION } from "./serve_user.ts";
+import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
+import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
@@ -32,14 +35,22 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
   fsh serve /srv/files --read-only
   fsh serve --port 0 --json       any free port; a program reads which
   fsh serve --user nobody         started as root; goes on as nobody once it has its port
+  fsh serve --host 0.0.0.0 --tls --plugin auth-users --plugin-option auth-users.file=users.json
+                                  for other machines: encrypted, and only for who has an account
   fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
 
 Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.
-A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fails leaves the old one in force.`,
+A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fails leaves the old one in force.
+
+--tls keeps key and certificate in $XDG_CONFIG_HOME/fsh/server.pem, or ~/.config/fsh/server.pem, and prints the
+certificate's fingerprint, by which clients can tell it from others. A changed certificate counts from then on, by itself
+or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
     USER_OPTION,
+    ...TLS_OPTIONS,
+    INSECURE_OPTION,
     { name: "read-only", help: "refuse whatever would change something" },
     {
       name: "durability",
@@ -69,7 +80,9 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
     const settings = serverSettings(args);
-    using transport = await BoundTransport.bind(new TcpTransport(), settings);
+    const tls = await ServerTls.open(args, log);
+    await using _tls = { [Symbol.asyncDispose]: async () => await tls?.stop() };
+    using transport = await BoundTransport.bind(tls?.transport ?? new TcpTransport(), settings);
     // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
     await enterUser(args, { log, listener: transport.listener, folder });
     const storage = await LocalStorage.open(folder, {
@@ -78,8 +91,16 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     });
     warnUnconfined(log);
     const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
-    const reload = () => void plugins.reload({ all: true });
+    const reload = () => {
+      void plugins.reload({ all: true });
+      void tls?.reload();
+    };
     try {
+      await refuseExposure(settings.hostname, {
+        tls: tls !== null,
+        accounts: plugins.runner.current.has("authenticate"),
+        insecure: args.has("insecure"),
+      });
       const server = await Server.start({
         transport,
         storage,
@@ -90,9 +111,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
-      if (json) {
-        print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
-      } else print(`fsh: serving ${root} on ${server.url}`);
+      announce(args, { root, url: server.url, fingerprint: tls?.fingerprint, log });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
@@ -111,7 +130,23 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
   },
 };
 
-/** SIGHUP loads plugins anew, where there is such a signal. */
+/** Says that the server is ready, and where. */
+function announce(
+  args: Args,
+  { root, url, fingerprint, log }: { root: string; url: string; fingerprint: string | undefined; log: Log },
+): void {
+  const insecure = args.has("insecure");
+  if (args.has("json")) {
+    const readOnly = args.has("read-only");
+    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure }));
+  } else {
+    print(`fsh: serving ${root} on ${url}${insecure ? " --insecure" : ""}`);
+    if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);
+  }
+  if (insecure) log.warn("--insecure: other machines may be served without TLS or accounts", { url });
+}
+
+/** SIGHUP loads plugins and certificates anew, where there is such a signal. */
 function onHangup(reload: () => void, change: "add" | "remove"): void {
   if (Deno.build.os === "windows") return;
   if (change === "add") Deno.addSignalListener("SIGHUP", reload);

@@ -2,8 +2,8 @@ import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Account, Privileges } from "../native/native.ts";
 import { native } from "../native/load.ts";
-import { isLoopback } from "../session/secure.ts";
-import { formatAddress, type Listener } from "../transport/transport.ts";
+import { isLoopback } from "../base/loopback.ts";
+import type { Listener } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
 
 export const USER_OPTION: OptionRow = {
@@ -30,7 +30,7 @@ export async function enterUser(args: Args, { log, listener, folder }: Surroundi
   privileges?.noCoreDumps();
   const isRoot = Deno.build.os !== "windows" && Deno.uid() === 0;
   if (!args.has("user")) {
-    if (isRoot && !isLoopback(formatAddress(listener.hostname, listener.port))) {
+    if (isRoot && !isLoopback(listener.hostname)) {
       log.warn("runs as root for other machines; --user NAME goes on as somebody else once the port is taken");
     }
     return;

@@ -37,7 +37,8 @@ export const DEFAULT_TIMEOUTS = {
 } as const;
 
 export interface ClientOptions {
-  readonly transport?: Transport;
+  /** How to connect; by default as it is, over TCP. */
+  readonly transport?: Pick<Transport, "connect">;
   /** Whom to come as, where there are no credentials. */
   readonly user?: string;
   /** Whom to come as, and what to show. The same object for several clients spares them the slow part of a password. */

@@ -18,7 +18,9 @@ export interface SocketEnds {
 
 /** One socket of the runtime's, by its descriptor. Not to be used once the runtime has closed it. */
 export interface NativeSocket {
-  /** Answers whether the kernel took it. */
+  /** Switches Nagle's algorithm off. */
+  setNoDelay(): void;
+  /** Switches keepalive on, with these timers. Answers whether the kernel took it. */
   setKeepAlive(keepAlive: KeepAlive): boolean;
   /** Ends the connection at once with RST. */
   reset(): void;
