@@ -71,6 +71,10 @@ async function compile(env: Record<string, string>): Promise<{ success: boolean;
       "compile",
       "--quiet",
       "--allow-all",
+      // What was given up is not asked for again on a terminal.
+      "--no-prompt",
+      // The cache would be a file of a known name in the folder for temporary files, where anybody may put one.
+      "--no-code-cache",
       `--v8-flags=${V8_FLAGS}`,
       "--target",
       target,

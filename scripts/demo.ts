@@ -37,10 +37,10 @@ try {
   const files = await compare();
   console.log(`\nEach of the ${files} files came back with the SHA-256 that it had. Now by hand, on two machines:
 
-  scripts/fsh serve DIR --host 0.0.0.0         on one; no encryption yet: for networks that you trust
-  scripts/fsh put FILE fsh://THAT-HOST/        on the other
-  scripts/fsh ls -l fsh://THAT-HOST/
-  scripts/fsh get fsh://THAT-HOST/FILE .
+  scripts/fsh serve DIR --host 0.0.0.0 --tls --insecure    on one: encrypted, and whoever reaches it may come in
+  scripts/fsh put FILE fshs://THAT-HOST/       on the other; compare the fingerprint that it shows
+  scripts/fsh ls -l fshs://THAT-HOST/
+  scripts/fsh get fshs://THAT-HOST/FILE .
   scripts/fsh help                             all the rest
 
 scripts/deno task compile makes dist/fsh, one file that runs without anything else on the machine.`);

@@ -38,18 +38,32 @@ export function randomHex(bytes: number): string {
 }
 
 /**
- * Text for a terminal or a log line: control characters (C0, DEL, C1, line and paragraph separators, bidirectional
- * overrides) become `\x1b`, `\u202e` and so on, so that they are shown and not executed.
+ * What a terminal would execute or use to show text in another order than it has: C0, DEL, C1, line and paragraph
+ * separators, and the directional formatting characters of Unicode (UAX #9, section 2).
+ */
+// deno-lint-ignore no-control-regex
+const EXECUTED = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u206f]/g;
+
+/**
+ * Text for a terminal or a log line: control and direction characters become `\x1b`, `\u202e` and so on, so that they
+ * are shown and not executed.
  */
 export function printable(text: string): string {
-  // deno-lint-ignore no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, (character) => {
+  return text.replace(EXECUTED, (character) => {
     const code = character.charCodeAt(0);
     if (character === "\n") return "\\n";
     if (character === "\t") return "\\t";
     if (character === "\r") return "\\r";
     return code < 256 ? "\\x" + code.toString(16).padStart(2, "0") : "\\u" + code.toString(16).padStart(4, "0");
   });
+}
+
+/** JSON on one line in which such characters are escaped, too: JSON itself does so only with C0. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(
+    EXECUTED,
+    (character) => "\\u" + character.charCodeAt(0).toString(16).padStart(4, "0"),
+  );
 }
 
 /** Text that takes at most `max` bytes of UTF-8; where something had to go, it ends in an ellipsis. */

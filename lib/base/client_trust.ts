@@ -1,6 +1,6 @@
-import { Buffer } from "node:buffer";
 import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { printable } from "./bytes.ts";
+import { Certificate } from "./certificate.ts";
 import { FshError } from "./errors.ts";
 
 /** What is known of a client by its certificate. */
@@ -35,7 +35,7 @@ export class ClientCertificate {
   }
 
   get facts(): CertificateFacts {
-    return { name: this.name, fingerprint: fingerprintOf(this.x509) };
+    return { name: this.name, fingerprint: Certificate.fromDer(this.der).fingerprint };
   }
 
   /** Whether the holder of the certificate's key has signed `data`: ECDSA (in DER) or RSA (PKCS #1 v1.5) with SHA-256, or Ed25519. */
@@ -114,16 +114,12 @@ type Purposes = (der: Uint8Array<ArrayBuffer>) => readonly string[] | null;
 
 /** The runtime's own class does not tell purposes. The library is loaded for this only. */
 async function loadPurposes(): Promise<Purposes> {
+  await import("reflect-metadata");
   const { ExtendedKeyUsageExtension, X509Certificate } = await import("@peculiar/x509");
   return (der) => {
     const extension = new X509Certificate(der).getExtension(ExtendedKeyUsageExtension);
     return extension ? extension.usages.map(String) : null;
   };
-}
-
-export function fingerprintOf(certificate: X509Certificate): string {
-  const bytes = Buffer.from(certificate.fingerprint256.replaceAll(":", ""), "hex");
-  return `SHA256:${bytes.toString("base64").replace(/=+$/, "")}`;
 }
 
 function commonName({ subject }: X509Certificate): string {

@@ -13,6 +13,7 @@ export const ERRORS = {
   CANCELLED: { code: 4, exit: 1, retryable: false, message: "cancelled" },
   INTERRUPTED: { code: 5, exit: 130, retryable: true, message: "interrupted" },
   PLUGIN_FAILED: { code: 7, exit: 1, retryable: false, message: "the plugin can't be used" },
+  USER_NOT_CHANGED: { code: 8, exit: 4, retryable: false, message: "can't go on as this user" },
   PARTIAL: { code: 6, exit: 7, retryable: false, message: "some of several failed" },
 
   // 20-49: what a peer sent is not FSH/1.
@@ -51,12 +52,29 @@ export const ERRORS = {
   ADDRESS_IN_USE: { code: 63, exit: 1, retryable: true, message: "address already in use" },
   ADDRESS_UNAVAILABLE: { code: 64, exit: 1, retryable: false, message: "address not available on this machine" },
   PORT_DENIED: { code: 65, exit: 4, retryable: false, message: "no permission to listen on this port" },
+  TLS_FAILED: { code: 66, exit: 3, retryable: false, message: "no encrypted connection" },
+  CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
+  CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
+  CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },
   AUTH_FAILED: { code: 81, exit: 4, retryable: false, message: "authentication failed" },
   READ_ONLY: { code: 82, exit: 4, retryable: false, message: "the server is read-only" },
   PATH_REJECTED: { code: 83, exit: 4, retryable: false, message: "path not acceptable" },
+  CERTIFICATE_CHANGED: {
+    code: 84,
+    exit: 4,
+    retryable: false,
+    message: "THE SERVER'S CERTIFICATE IS NOT THE KNOWN ONE",
+  },
+  CERTIFICATE_UNKNOWN: { code: 85, exit: 4, retryable: false, message: "nobody vouches for the server's certificate" },
+  CERTIFICATE_REVOKED: {
+    code: 86,
+    exit: 4,
+    retryable: false,
+    message: "the server's certificate is marked as revoked",
+  },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },
@@ -77,7 +95,9 @@ export const ERRORS = {
   LINK_LOOP: { code: 115, exit: 4, retryable: false, message: "too many symbolic links" },
   NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
+  HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
+  TOO_MANY_NAMES: { code: 122, exit: 1, retryable: false, message: "a listing that does not end" },
 
   // 130-139: integrity.
   DIGEST_MISMATCH: { code: 130, exit: 6, retryable: true, message: "digest differs" },

@@ -1,4 +1,4 @@
-import { printable } from "./bytes.ts";
+import { jsonText, printable } from "./bytes.ts";
 
 export const LOG_LEVELS = ["error", "warn", "info", "debug", "trace"] as const;
 export type LogLevel = typeof LOG_LEVELS[number];
@@ -79,5 +79,5 @@ export function formatText(record: LogRecord): string {
 /** One JSON object on one line. */
 export function formatJson(record: LogRecord): string {
   const { time, level, message, fields: { unhooked: _, ...fields } } = record;
-  return JSON.stringify({ time: time.toISOString(), level, event: "log", message, ...fields });
+  return jsonText({ time: time.toISOString(), level, event: "log", message, ...fields });
 }

@@ -17,8 +17,8 @@ export class OwnCertificate {
    *
    * @throws {FshError} USAGE: what is wrong with them, and nothing of what is in the key
    */
-  static parse(pem: { readonly certificate: string; readonly key: string }): OwnCertificate {
-    const certificate = attempt("it holds no certificate in PEM", () => new X509Certificate(pem.certificate));
+  static parse(pem: { readonly cert: string; readonly key: string }): OwnCertificate {
+    const certificate = attempt("it holds no certificate in PEM", () => new X509Certificate(pem.cert));
     if (/ENCRYPTED/.test(pem.key)) {
       throw unusable("the key is encrypted, which is not supported; decrypt it with openssl pkey");
     }

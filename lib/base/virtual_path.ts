@@ -68,20 +68,28 @@ export function relativePath(folder: SafePath, path: SafePath): string {
   return folder === "/" ? path.slice(1) : path.slice(folder.length + 1);
 }
 
-/** Why one component is not acceptable, or null. */
-export function oddName(name: string, windows = Deno.build.os === "windows"): string | null {
+/** Why one component is not acceptable to a platform, or null. */
+export function oddName(name: string, os: typeof Deno.build.os = Deno.build.os): string | null {
   if (name === "") return "it has an empty component";
   if (name === "." || name === "..") return `it has a component ${name}`;
   if (name.includes("\0")) return "it has a NUL character";
   if (name.includes("/")) return "a name has a slash";
-  if (name.startsWith(PART_PREFIX)) return "the name is reserved for unfinished files";
+  if (isReserved(name, os)) return "the name is reserved for unfinished files";
   if (name.length * 3 > MAX_NAME_BYTES && encodeUtf8(name).length > MAX_NAME_BYTES) return "over-long";
-  if (windows) {
+  if (os === "windows") {
     // https://learn.microsoft.com/windows/win32/fileio/naming-a-file
     // deno-lint-ignore no-control-regex
     if (/[\u0000-\u001f<>:"\\|?*]/.test(name)) return "it has a character that Windows does not allow";
     if (/[. ]$/.test(name)) return "a name ends in a dot or a space";
-    if (/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)/i.test(name)) return "the name is reserved by Windows";
+    if (/^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i.test(name)) {
+      return "the name is reserved by Windows";
+    }
   }
   return null;
+}
+
+/** Two of the platforms don't tell upper from lower case in names. */
+function isReserved(name: string, os: typeof Deno.build.os): boolean {
+  const begin = name.slice(0, PART_PREFIX.length);
+  return (os === "windows" || os === "darwin" ? begin.toLowerCase() : begin) === PART_PREFIX;
 }

@@ -21,9 +21,9 @@ export async function clientCertificate(args: Args): Promise<OwnCertificate | un
     throw new FshError("USAGE", { subject: "--client-key", detail: "whose key? Name the certificate: --client-cert" });
   }
   const key = await readSecretFile(keyFile ?? file);
-  const certificate = file === keyFile ? key : await readText(file);
+  const cert = file === keyFile ? key : await readText(file);
   try {
-    return OwnCertificate.parse({ certificate, key });
+    return OwnCertificate.parse({ cert, key });
   } catch (error) {
     throw error instanceof FshError ? error.about(file) : error;
   }

@@ -1,16 +1,18 @@
 import { FshError } from "../base/errors.ts";
-import { Client, DEFAULT_TIMEOUTS } from "../client/client.ts";
+import { Client, type ClientOptions, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { type FshUrl, parseUrlOrPath } from "../client/url.ts";
 import type { Credentials } from "../session/handshake.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import { Login, LOGIN_OPTIONS } from "./login.ts";
 import { makeLog } from "./output.ts";
+import { transportOf, TRUST_OPTIONS } from "./trust.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 
 /** Options of every subcommand that talks to a server. */
 export const CONNECTION_OPTIONS: readonly OptionRow[] = [
   durationOption("connect-timeout", DEFAULT_TIMEOUTS.connect, "for the connection, all addresses of the host together"),
   ...LOGIN_OPTIONS,
+  ...TRUST_OPTIONS,
   ...SESSION_OPTIONS,
 ];
 
@@ -20,14 +22,16 @@ export function remoteUrl(text: string): FshUrl {
 
 export async function connect(url: FshUrl, args: Args, environment: Environment): Promise<Client> {
   const login = await Login.of(url, args);
-  const open = (credentials: Credentials) => openSession(url, args, { credentials, signal: environment.signal });
+  const transport = transportOf(url, args, environment);
+  const own = { transport, signal: environment.signal };
+  const open = (credentials: Credentials) => openSession(url, args, { ...own, credentials });
   return await login.connect(open, { url, environment });
 }
 
 function openSession(
   url: FshUrl,
   args: Args,
-  own: { readonly credentials: Credentials; readonly signal: AbortSignal },
+  own: Required<Pick<ClientOptions, "transport" | "credentials" | "signal">>,
 ): Promise<Client> {
   return Client.connect(url, {
     ...own,
@@ -77,7 +81,7 @@ export async function withClients<T>(
 
 /** What two URLs have in common if they are on the same server. */
 export function serverKey(url: FshUrl): string {
-  return JSON.stringify([url.hostname, url.port, url.user]);
+  return JSON.stringify([url.scheme, url.hostname, url.port, url.user]);
 }
 
 /** All operands of one command must be on one server. */

@@ -13,6 +13,7 @@ import {
 } from "../client/download.ts";
 import { downloadTree } from "../client/download_tree.ts";
 import { expandPattern, hasPattern } from "../client/selection.ts";
+import type { NameLimit } from "../client/name_limit.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "../client/transfer.ts";
 import { type FshUrl, isUrl } from "../client/url.ts";
 import type { Sink } from "../session/command.ts";
@@ -21,7 +22,9 @@ import { MemoryStorage } from "../storage/memory.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Args, Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, serverKey } from "./connection.ts";
+import { NAME_OPTIONS, nameLimit } from "./name_options.ts";
 import { Progress, PROGRESS_OPTIONS } from "./progress.ts";
+import { REPLACE_OPTIONS, replaceOptions } from "./replace_options.ts";
 import {
   finishTransfer,
   hintAtResume,
@@ -36,19 +39,22 @@ export const getCommand: Subcommand = {
   usage: ["[-r] URL... [DEST]"],
   summary: "get files or folders from a server",
   details: `DEST is a file, a folder, or - for standard output; without it, this folder. A file appears under its name
-only once all of it is there and its digest agrees with the server's.
+only once all of it is there and its digest agrees with the server's. What is there already stays: --force replaces
+it, --update replaces what differs, --resume what it goes on with; without them a terminal is asked.
 
   fsh get fsh://host/report.pdf
   fsh get fsh://host/a fsh://host/b downloads/
   fsh get -r fsh://host/projects .
   fsh get 'fsh://host/logs/*.gz' logs/
   fsh get -r --exclude .git --exclude '*.tmp' fsh://host/src .
+  fsh get --force fsh://host/report.pdf
   fsh get fsh://host/backup.tar - | tar x
   FSH_URL=fsh://host fsh get /report.pdf .
 
 With FSH_URL set, a last argument that begins with / is DEST if it is not the only one.`,
   options: [
     { name: "recursive", short: "r", help: "folders with all that is in them" },
+    ...REPLACE_OPTIONS,
     ...TRANSFER_OPTIONS,
     {
       name: "durability",
@@ -56,6 +62,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
       default: "none",
       help: "file: on disk before it counts as done; none: left to the system",
     },
+    ...NAME_OPTIONS,
     ...PROGRESS_OPTIONS,
     ...CONNECTION_OPTIONS,
   ],
@@ -64,7 +71,11 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
   async run(args, environment) {
     const { sources, destination } = splitOperands(args.operands);
     const progress = new Progress("got", args, { dataOnOutput: destination === "-" });
-    const options = transferOptions(args, environment, progress);
+    const options = {
+      ...transferOptions(args, environment, progress),
+      ...replaceOptions(args, { environment, progress }),
+      names: nameLimit(args),
+    };
     let several = sources.length > 1;
     try {
       for (const group of Object.values(Object.groupBy(sources, serverKey))) {
@@ -73,7 +84,7 @@ With FSH_URL set, a last argument that begins with / is DEST if it is not the on
         let waiting: { path: string; state: SinkState }[] | null = null;
         const work = async (client: Remote, again: boolean) => {
           if (waiting === null) {
-            const paths = await expandAll(client, group ?? []);
+            const paths = await expandAll(client, group ?? [], options.names);
             several ||= paths.length > 1 || paths[0] !== first.path;
             waiting = paths.map((path) => ({ path, state: newSinkState(options.algorithm ?? "crc32") }));
             refuseSameNames(paths.map(lastName));
@@ -104,14 +115,14 @@ function splitOperands(operands: readonly string[]): { sources: FshUrl[]; destin
 }
 
 /** The paths that the URLs mean; a path with patterns means what matches, unless something has that very name. */
-async function expandAll(client: Remote, urls: readonly FshUrl[]): Promise<string[]> {
+async function expandAll(client: Remote, urls: readonly FshUrl[], names: NameLimit): Promise<string[]> {
   const paths: string[] = [];
   for (const { path } of urls) {
     if (!hasPattern(path) || await exists(client, path)) {
       paths.push(path);
       continue;
     }
-    const found = await expandPattern(client, path);
+    const found = await expandPattern(client, path, names);
     if (found.length === 0) throw new FshError("NOT_FOUND", { subject: path, detail: "nothing matches" });
     paths.push(...found);
   }

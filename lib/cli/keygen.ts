@@ -1,9 +1,9 @@
-import { dirname, join } from "@std/path";
 import { printable } from "../base/bytes.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { PrivateKey } from "../base/private_key.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
+import { configFile } from "./config_folder.ts";
 import { displayName, print } from "./output.ts";
 
 export const keygenCommand: Subcommand = {
@@ -26,8 +26,7 @@ $XDG_CONFIG_HOME/fsh/id_ed25519, or ~/.config/fsh/id_ed25519. Keys that ssh-keyg
       throw new FshError("USAGE", { subject: "--comment", detail: "one line, without control characters" });
     }
     const [given] = args.operands;
-    const file = given ?? defaultFile();
-    if (given === undefined) await makeFolder(dirname(file));
+    const file = given ?? await configFile("id_ed25519", "name a FILE");
     const { publicKey } = await writePair(file, PrivateKey.generate(comment));
     print(`private key: ${displayName(file)}`);
     print(`public key:  ${displayName(file)}.pub`);
@@ -35,22 +34,6 @@ $XDG_CONFIG_HOME/fsh/id_ed25519, or ~/.config/fsh/id_ed25519. Keys that ssh-keyg
     return 0;
   },
 };
-
-/** Where a key is unless it is said. */
-function defaultFile(): string {
-  const home = Deno.env.get("HOME") || Deno.env.get("USERPROFILE");
-  const folder = Deno.env.get("XDG_CONFIG_HOME") || (home ? join(home, ".config") : undefined);
-  if (folder === undefined) throw new FshError("USAGE", { detail: "where to? HOME is not set; name a FILE" });
-  return join(folder, "fsh", "id_ed25519");
-}
-
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await Deno.mkdir(folder, { recursive: true, mode: 0o700 });
-  } catch (error) {
-    throw osError(error, folder);
-  }
-}
 
 /** Both files or neither. @throws {FshError} EXISTS, and what else writing fails with */
 async function writePair(file: string, key: PrivateKey): Promise<PrivateKey> {

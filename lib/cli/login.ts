@@ -39,7 +39,7 @@ export class Login {
   static of(url: FshUrl, args: Args): Promise<Login> {
     const known = logins.get(args) ?? new Map<string, Promise<Login>>();
     logins.set(args, known);
-    const name = JSON.stringify([url.hostname, url.port, url.user]);
+    const name = JSON.stringify([url.scheme, url.hostname, url.port, url.user]);
     const login = known.get(name) ?? Login.#read(url, args);
     known.set(name, login);
     return login;

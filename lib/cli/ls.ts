@@ -1,13 +1,18 @@
+import { jsonText } from "../base/bytes.ts";
 import { isError } from "../base/errors.ts";
 import type { Client } from "../client/client.ts";
+import type { ListOptions } from "../commands/list.ts";
 import type { FshUrl } from "../client/url.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { NAME_OPTIONS, nameLimit } from "./name_options.ts";
 import { displayName, note, printAll } from "./output.ts";
 
 /** More names than this are printed as they come, so that a huge folder needs no memory here. */
 const SORTED = 50_000;
+/** The same for names that are long, in characters of all of them. */
+const SORTED_TEXT = 16 * 1024 * 1024;
 
 export const lsCommand: Subcommand = {
   name: "ls",
@@ -22,18 +27,20 @@ export const lsCommand: Subcommand = {
     { name: "long", short: "l", help: "type, permissions, size in bytes and time as well" },
     { name: "recursive", short: "R", help: "everything below, named by relative paths" },
     { name: "json", help: "one JSON object per line" },
+    ...NAME_OPTIONS,
     ...CONNECTION_OPTIONS,
   ],
   operands: { min: 1, max: 1 },
 
   async run(args, environment) {
     const url = remoteUrl(args.operands[0] ?? "");
+    const limit = nameLimit(args);
     const show = args.has("json") ? jsonLine : args.has("long") ? longLine : shortLine;
     return await withClient(url, args, environment, async (client) => {
       const skipped = await showAll(
         client,
         url,
-        args.has("recursive"),
+        { recursive: args.has("recursive"), count: (names) => limit.count(names) },
         (entries) => printAll(entries.map((entry) => show(entry) + "\n").join("")),
       );
       if (skipped === 0) return 0;
@@ -46,13 +53,14 @@ export const lsCommand: Subcommand = {
 async function showAll(
   client: Client,
   url: FshUrl,
-  recursive: boolean,
+  options: ListOptions,
   show: (entries: readonly Entry[]) => Promise<void>,
 ): Promise<number> {
   const waiting: Entry[] = [];
+  let text = 0;
   let sorting = true;
   const flush = () => show(waiting.splice(0).sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0));
-  const listing = client.list(url.path, { recursive });
+  const listing = client.list(url.path, options);
   for (;;) {
     let page: Awaited<ReturnType<typeof listing.next>>;
     try {
@@ -68,8 +76,11 @@ async function showAll(
     }
     if (!sorting) await show(page.value);
     else {
-      for (const entry of page.value) waiting.push(entry);
-      if (waiting.length > SORTED) {
+      for (const entry of page.value) {
+        waiting.push(entry);
+        text += entry.name.length;
+      }
+      if (waiting.length > SORTED || text > SORTED_TEXT) {
         sorting = false;
         await flush();
       }
@@ -87,7 +98,7 @@ function longLine(entry: Entry): string {
 }
 
 function jsonLine(entry: Entry): string {
-  return JSON.stringify({ ...entry, modified: isoTime(entry.modified) });
+  return jsonText({ ...entry, modified: isoTime(entry.modified) });
 }
 
 /** RFC 3339, or null for a time that is not known or that no Date holds. */

@@ -1,6 +1,9 @@
+import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
+import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { explainCommand } from "./explain.ts";
+import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
@@ -13,6 +16,7 @@ import { passwdCommand } from "./passwd.ts";
 import { pingCommand } from "./ping.ts";
 import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
+import { rightsOf } from "./rights.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
@@ -38,6 +42,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   passwdCommand,
   tokenCommand,
   keygenCommand,
+  forgetCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
@@ -52,11 +57,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   } catch (thrown) {
     const error = thrown instanceof FshError ? thrown : new FshError("INTERNAL", { detail: String(thrown) });
     complain(error);
-    if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") note(String(error.stack));
+    if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") showStack(error);
     return error.exit;
   } finally {
     release.stop();
   }
+}
+
+/** Its first line is the message, which may be the other side's. */
+function showStack(error: FshError): void {
+  for (const line of String(error.stack).split("\n")) note(printable(line));
 }
 
 async function run(argv: readonly string[], signal: AbortSignal): Promise<number> {
@@ -72,6 +82,8 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   if (rest.slice(0, end === -1 ? undefined : end).some((word) => word === "--help" || word === "-h")) {
     return await run(["help", name], signal);
   }
+  keepOnly(rightsOf(name));
+  if (Deno.env.get("FSH_LOG") === "trace") note(`fsh ${name} keeps the permissions ${rightsNow().join(", ")}`);
   return await command.run(parseSubcommand(command, rest), { signal });
 }
 

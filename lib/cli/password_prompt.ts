@@ -46,6 +46,28 @@ export async function promptPassword(question: string, signal: AbortSignal): Pro
   }
 }
 
+/**
+ * Asks on the terminal for a line, which is shown as it is typed.
+ *
+ * @throws {FshError} INTERRUPTED by Ctrl-C or the signal
+ */
+export async function askOnTerminal(question: string, signal: AbortSignal): Promise<string> {
+  const interrupted = Promise.withResolvers<null>();
+  const onAbort = () => interrupted.resolve(null);
+  signal.addEventListener("abort", onAbort);
+  if (signal.aborted) onAbort();
+  writeRaw(question);
+  try {
+    // The terminal hands over line by line.
+    const line = new Uint8Array(MOST_BYTES);
+    const read = await Promise.race([Deno.stdin.read(line), interrupted.promise]);
+    if (signal.aborted) throw new FshError("INTERRUPTED");
+    return new TextDecoder().decode(line.subarray(0, read ?? 0));
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+  }
+}
+
 /** What one byte of the terminal means; true where the line is done. */
 function take(typed: number[], byte: number): boolean {
   switch (byte) {

@@ -39,7 +39,10 @@ export class Progress implements TransferEvents {
   #files = 0;
   #unchanged = 0;
   #last = "";
-  readonly failures: FshError[] = [];
+  #failed = 0;
+  /** The first failure, and whether all the others would end with the same exit status. */
+  #failure: { readonly first: FshError; alike: boolean } | null = null;
+  #holds = 0;
 
   /** `verb` is what the summary says: "got" or "put". `dataOnOutput`: standard output is for the file itself. */
   constructor(verb: string, args: Args, options: { dataOnOutput?: boolean } = {}) {
@@ -73,7 +76,7 @@ export class Progress implements TransferEvents {
     this.#last = path;
     const file = this.#active.get(path);
     if (file) file.moved += bytes;
-    this.#view.moved(() => this.#snapshot());
+    if (this.#holds === 0) this.#view.moved(() => this.#snapshot());
   }
 
   done(path: string): void {
@@ -113,8 +116,23 @@ export class Progress implements TransferEvents {
 
   failed(path: string, error: FshError): void {
     this.#active.delete(path);
-    this.failures.push(error);
+    this.#failed++;
+    // Not each of them: a server that names nothing but nonsense could fill the memory with errors.
+    this.#failure ??= { first: error, alike: true };
+    if (error.exit !== this.#failure.first.exit) this.#failure.alike = false;
     this.#view.failed(path, error);
+  }
+
+  /** How many failed, the first of them, and whether all would end with the same exit status; null: none did. */
+  get failures(): { readonly count: number; readonly first: FshError; readonly alike: boolean } | null {
+    return this.#failure && { ...this.#failure, count: this.#failed };
+  }
+
+  /** The terminal is needed for something else, until the answer is called. */
+  hold(): () => void {
+    this.#holds++;
+    this.#view.clear();
+    return () => void this.#holds--;
   }
 
   /** Sums up. `check`: what was compared. */
@@ -133,7 +151,7 @@ export class Progress implements TransferEvents {
       files: this.#files,
       begun: this.#begun,
       unchanged: this.#unchanged,
-      failed: this.failures.length,
+      failed: this.#failed,
       seconds: (performance.now() - this.#begunAt) / 1000,
     };
   }

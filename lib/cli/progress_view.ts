@@ -1,4 +1,4 @@
-import { printable } from "../base/bytes.ts";
+import { jsonText, printable } from "../base/bytes.ts";
 import type { FshError } from "../base/errors.ts";
 import { complain, displayName, note, print, writeRaw } from "./output.ts";
 import type { Snapshot } from "./progress.ts";
@@ -16,6 +16,8 @@ export interface ProgressView {
   skipped(path: string, why: string): void;
   failed(path: string, error: FshError): void;
   finish(snapshot: Snapshot, check: string): void;
+  /** Takes away what would be drawn over. */
+  clear(): void;
 }
 
 /** Only errors. */
@@ -28,6 +30,7 @@ export class QuietView implements ProgressView {
   retrying(_error: FshError, _wait: number, _attempt: string): void {}
   skipped(_path: string, _why: string): void {}
   finish(_snapshot: Snapshot, _check: string): void {}
+  clear(): void {}
 
   /** What a rehearsal is for. */
   planned(path: string, size: number): void {
@@ -94,8 +97,6 @@ export class LineView extends QuietView {
     this.clear();
     note(text);
   }
-
-  protected clear(): void {}
 }
 
 /** Milliseconds between two updates of the bar. */
@@ -125,7 +126,7 @@ export class TerminalView extends LineView {
     this.#width = shown.length;
   }
 
-  protected override clear(): void {
+  override clear(): void {
     if (this.#width > 0) writeRaw("\r" + " ".repeat(this.#width) + "\r");
     this.#width = 0;
   }
@@ -158,8 +159,10 @@ export class JsonView implements ProgressView {
   }
 
   #say(event: string, fields: Record<string, unknown>): void {
-    this.#write(JSON.stringify({ event, ...fields }));
+    this.#write(jsonText({ event, ...fields }));
   }
+
+  clear(): void {}
 
   began(path: string, size: number | null): void {
     this.#say("begin", { path, size });

@@ -1,16 +1,23 @@
 import { FshError } from "../base/errors.ts";
 import { withDeadline } from "../base/clock.ts";
+import type { Log } from "../base/log.ts";
 import { DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
 import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
+import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
+import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
+import { MUTUAL_OPTION, MutualTrust } from "./mutual.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
+import { enterUser, USER_OPTION } from "./serve_user.ts";
+import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
+import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
@@ -28,13 +35,24 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
   fsh serve                       this folder, for this machine only
   fsh serve /srv/files --read-only
   fsh serve --port 0 --json       any free port; a program reads which
+  fsh serve --user nobody         started as root; goes on as nobody once it has its port
+  fsh serve --host 0.0.0.0 --tls --plugin auth-users --plugin-option auth-users.file=users.json
+                                  for other machines: encrypted, and only for who has an account
   fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
 
 Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.
-A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fails leaves the old one in force.`,
+A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fails leaves the old one in force.
+
+--tls keeps key and certificate in $XDG_CONFIG_HOME/fsh/server.pem, or ~/.config/fsh/server.pem, and prints the
+certificate's fingerprint, by which clients can tell it from others. A changed certificate counts from then on, by itself
+or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
+    USER_OPTION,
+    ...TLS_OPTIONS,
+    MUTUAL_OPTION,
+    INSECURE_OPTION,
     { name: "read-only", help: "refuse whatever would change something" },
     {
       name: "durability",
@@ -43,6 +61,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
       help: "file: on disk before it is acknowledged; none: left to the system",
     },
     { name: "limit-rate", value: "RATE", help: "bytes per second for all transfers together, as in 500K or 10M" },
+    ...JAIL_OPTIONS,
     ...PLUGIN_OPTIONS,
     { name: "json", help: "every line of output is one JSON object" },
     ...SESSION_OPTIONS,
@@ -62,25 +81,45 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const log = makeLog({ json, fallback: "info" });
     const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
+    const settings = serverSettings(args);
+    const mutual = await MutualTrust.of(args);
+    const tls = await ServerTls.open(args, log);
+    if (mutual && !tls) {
+      throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
+    }
+    await using _tls = { [Symbol.asyncDispose]: async () => await tls?.stop() };
+    using transport = await BoundTransport.bind(tls?.transport ?? new TcpTransport(), settings);
+    // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
+    await enterUser(args, { log, listener: transport.listener, folder });
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
+      ...jailOptions(args),
     });
+    warnUnconfined(log);
     const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
-    const reload = () => void plugins.reload({ all: true });
+    const reload = () => {
+      void plugins.reload({ all: true });
+      void tls?.reload();
+      void mutual?.reload(log);
+    };
     try {
+      await refuseExposure(settings.hostname, {
+        tls: tls !== null,
+        accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
+        insecure: args.has("insecure"),
+      });
       const server = await Server.start({
-        transport: new TcpTransport(),
+        transport,
+        clientTrust: mutual && (() => mutual.current),
         storage,
         log,
         hooks: plugins.runner,
         onIdle: () => native().heap?.trim(),
-        ...serverSettings(args),
+        ...settings,
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
-      if (json) {
-        print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
-      } else print(`fsh: serving ${root} on ${server.url}`);
+      announce(args, { root, url: server.url, fingerprint: tls?.fingerprint, log });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
@@ -99,7 +138,23 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
   },
 };
 
-/** SIGHUP loads plugins anew, where there is such a signal. */
+/** Says that the server is ready, and where. */
+function announce(
+  args: Args,
+  { root, url, fingerprint, log }: { root: string; url: string; fingerprint: string | undefined; log: Log },
+): void {
+  const insecure = args.has("insecure");
+  if (args.has("json")) {
+    const readOnly = args.has("read-only");
+    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure }));
+  } else {
+    print(`fsh: serving ${root} on ${url}${insecure ? " --insecure" : ""}`);
+    if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);
+  }
+  if (insecure) log.warn("--insecure: other machines may be served without TLS or accounts", { url });
+}
+
+/** SIGHUP loads plugins and certificates anew, where there is such a signal. */
 function onHangup(reload: () => void, change: "add" | "remove"): void {
   if (Deno.build.os === "windows") return;
   if (change === "add") Deno.addSignalListener("SIGHUP", reload);

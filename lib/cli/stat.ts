@@ -1,3 +1,4 @@
+import { jsonText } from "../base/bytes.ts";
 import { formatUrl } from "../client/url.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
@@ -16,7 +17,7 @@ export const statCommand: Subcommand = {
     const url = remoteUrl(args.operands[0] ?? "");
     const info = await withClient(url, args, environment, (client) => client.stat(url.path));
     if (args.has("json")) {
-      print(JSON.stringify({ path: url.path, ...info, modified: isoTime(info.modified) }));
+      print(jsonText({ path: url.path, ...info, modified: isoTime(info.modified) }));
       return 0;
     }
     print(`URL:      ${formatUrl(url)}`);

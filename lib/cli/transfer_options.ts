@@ -156,11 +156,10 @@ export function finishTransfer(progress: Progress, operands: number, args: Args)
     ? "nothing compared"
     : `${algorithm} agrees`;
   progress.finish(check);
-  const [first] = progress.failures;
-  if (!first) return 0;
-  const allFailedAlike = progress.files === 0 && progress.failures.length === operands &&
-    progress.failures.every((failure) => failure.exit === first.exit);
-  return allFailedAlike ? first.exit : 7;
+  const { failures } = progress;
+  if (!failures) return 0;
+  const allFailedAlike = progress.files === 0 && failures.count === operands && failures.alike;
+  return allFailedAlike ? failures.first.exit : 7;
 }
 
 /** Several operands into one folder: two of one name would overwrite each other. */

@@ -7,6 +7,7 @@ import { LocalStorage } from "../storage/local.ts";
 import { osError } from "../storage/os_error.ts";
 import type { Subcommand } from "./args.ts";
 import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { NAME_OPTIONS, nameLimit } from "./name_options.ts";
 import { displayName, note, print } from "./output.ts";
 import { parseChoice } from "./values.ts";
 
@@ -24,6 +25,7 @@ if there is any.
     { name: "recursive", short: "r", help: "folders with all that is in them" },
     { name: "checksum", value: "NAME", default: "sha256", help: "sha256, or crc32, which is faster" },
     { name: "quiet", short: "q", help: "only the exit status" },
+    ...NAME_OPTIONS,
     ...CONNECTION_OPTIONS,
   ],
   operands: { min: 2, max: 2 },
@@ -35,6 +37,7 @@ if there is any.
     const options = {
       algorithm: parseChoice("checksum", args.value("checksum"), ["sha256", "crc32"]),
       signal: environment.signal,
+      names: nameLimit(args),
       found(path: string, verdict: Verdict) {
         counts[verdict]++;
         if (verdict !== "same" && !args.has("quiet")) print(`${verdict}: ${displayName(path)}`);

@@ -12,10 +12,14 @@ export const versionCommand: Subcommand = {
   operands: { min: 0, max: 0 },
   // deno-lint-ignore require-await
   async run() {
-    const { sockets, descriptors } = native();
+    const { sockets, unconfined } = native();
     print(`fsh ${VERSION} (FSH/1, Deno ${Deno.version.deno}, ${Deno.build.target})`);
     print(`socket tuning: ${sockets ? "yes" : "no; keepalive runs on the system's own timers"}`);
-    print(`paths confined by the kernel: ${descriptors ? "yes (openat2)" : "no; checked before use"}`);
+    print(
+      `paths confined by the kernel: ${
+        unconfined === null ? "yes (openat2)" : `no; checked before use, since ${unconfined}`
+      }`,
+    );
     return 0;
   },
 };

@@ -4,7 +4,7 @@ import { VERSION } from "../base/version.ts";
 import { get, type GetOptions } from "../commands/get.ts";
 import type { Sum } from "../commands/body.ts";
 import { hash } from "../commands/hash.ts";
-import { list, type Listed } from "../commands/list.ts";
+import { list, type Listed, type ListOptions } from "../commands/list.ts";
 import { readLink, symlink } from "../commands/link.ts";
 import { touch } from "../commands/touch.ts";
 import type { FileAttributes } from "../storage/storage.ts";
@@ -37,7 +37,8 @@ export const DEFAULT_TIMEOUTS = {
 } as const;
 
 export interface ClientOptions {
-  readonly transport?: Transport;
+  /** How to connect; by default as it is, over TCP. */
+  readonly transport?: Pick<Transport, "connect">;
   /** Whom to come as, where there are no credentials. */
   readonly user?: string;
   /** Whom to come as, and what to show. The same object for several clients spares them the slow part of a password. */
@@ -116,7 +117,7 @@ export class Client {
     return this.#session.ended;
   }
 
-  list(path: string, options: { recursive?: boolean } = {}): AsyncGenerator<readonly Entry[], Listed> {
+  list(path: string, options: ListOptions = {}): AsyncGenerator<readonly Entry[], Listed> {
     return list(this.#session, path, options);
   }
 

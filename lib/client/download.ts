@@ -6,7 +6,9 @@ import { worthKeeping } from "../commands/put.ts";
 import type { Sink } from "../session/command.ts";
 import { osError } from "../storage/os_error.ts";
 import type { FileWriter, WriteOptions } from "../storage/storage.ts";
+import { localAttributes } from "./attributes.ts";
 import type { Remote } from "./client.ts";
+import { entitle, refusal } from "./replacing.ts";
 import { isThere } from "./small_downloads.ts";
 import { comparison } from "./verify.ts";
 import { type FileState, type LocalPlace, type TransferOptions } from "./transfer.ts";
@@ -18,19 +20,23 @@ export async function downloadFile(
   place: LocalPlace,
   options: TransferOptions & { known?: FileState },
 ): Promise<void> {
-  const { events, signal, noReplace = false, preserve = false } = options;
+  const { events, signal, preserve = false } = options;
   const algorithm = comparable(options);
   const look = () => options.known ?? client.stat(remote);
   const compare = comparison(client, remote, place, options);
   if (options.update && await isThere(place, look, compare)) return events.unchanged(remote);
-  if (options.dryRun) return events.planned(remote, (await look()).size);
   // Not the server's address, which may change: what is left is compared before it counts.
   const owner = JSON.stringify(["get", remote]);
-  let writer: FileWriter | null = null;
+  const entitlement = await entitle(place, options, options.dryRun ? undefined : { owner, continue: true });
+  const { noReplace } = entitlement;
+  let { writer } = entitlement;
+  if (options.dryRun) return events.planned(remote, (await look()).size);
+  let moved = false;
   try {
     let have: Digest | undefined;
     if (options.continue) {
-      writer = await place.storage.openWrite(place.path, { noReplace, part: { owner, continue: true } });
+      writer ??= await place.storage.openWrite(place.path, { noReplace, part: { owner, continue: true } });
+      moved = writer.offset > 0;
       have = writer.offset > 0 ? createDigest(algorithm) : undefined;
       if (have) await writer.replay((chunk) => have?.update(chunk));
     }
@@ -42,7 +48,10 @@ export async function downloadFile(
       limiter: options.limiter,
       priority: options.priority,
       compress: options.compress,
-      progress: (bytes) => events.moved(remote, bytes),
+      progress: (bytes) => {
+        moved = true;
+        events.moved(remote, bytes);
+      },
       open: async (info) => {
         writer ??= await openPart(place, owner, { noReplace, size: info.size });
         events.begin(remote, info.size);
@@ -52,9 +61,10 @@ export async function downloadFile(
         return (chunk) => opened.write(chunk);
       },
     });
-    await writer?.commit({ modified: info.modified, mode: preserve ? info.mode : null });
-  } catch (error) {
-    await writer?.abort({ keep: worthKeeping(toFshError(error)) });
+    await writer?.commit(localAttributes(info, preserve));
+  } catch (thrown) {
+    const error = refusal(toFshError(thrown));
+    await writer?.abort({ keep: moved && error.retryable && worthKeeping(error) });
     throw error;
   }
   events.done(remote);

@@ -1,13 +1,19 @@
 import { FshError } from "../base/errors.ts";
-import { childPath, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
+import { childPath, oddName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { Entry } from "../wire/field.ts";
+import { localAttributes } from "./attributes.ts";
 import { forEachOfTree } from "./batches.ts";
 import type { Remote } from "./client.ts";
 import { downloadFile } from "./download.ts";
+import { makeLink } from "./local_link.ts";
+import { NameLimit } from "./name_limit.ts";
 import { FolderMaker, SmallDownloads } from "./small_downloads.ts";
 import { type LocalPlace, oneOfSeveral, type TransferOptions } from "./transfer.ts";
 import { transferLink } from "./tree_links.ts";
+
+/** A folder is remembered to the end, for its time; so it counts as that many names more. */
+const FOLDER_NAMES = 9;
 
 /**
  * Gets everything below a folder. The names are the server's, so each is checked like a stranger's: one that would lead
@@ -29,6 +35,7 @@ class TreeDownload {
   readonly #place: LocalPlace;
   readonly #options: TransferOptions;
   readonly #folders: FolderMaker;
+  readonly #names: NameLimit;
   /** Times of folders, which are set when nothing more goes into them. */
   readonly #times = new Map<SafePath, Pick<Entry, "modified" | "mode">>();
 
@@ -39,6 +46,7 @@ class TreeDownload {
     this.#place = place;
     this.#options = options;
     this.#folders = new FolderMaker(place.storage);
+    this.#names = options.names ?? new NameLimit();
   }
 
   async run(): Promise<void> {
@@ -70,7 +78,6 @@ class TreeDownload {
 
   async #take(entry: Entry, followed: boolean): Promise<void> {
     const { events, dryRun = false, links = "skip" } = this.#options;
-    const { storage } = this.#place;
     const path = this.#base + entry.name;
     const own = childPath(this.#place.path, entry.name);
     switch (entry.type) {
@@ -83,7 +90,7 @@ class TreeDownload {
           readLink: () => this.#client.readLink(path),
           make: async (target) => {
             await this.#makeParent(own);
-            await storage.symlink(own, target);
+            await makeLink({ tree: this.#place, path: own }, target, this.#options);
           },
           look: () => this.#client.stat(path),
           takeFile: async () => this.#takeFile({ ...await this.#client.stat(path), name: entry.name }, own),
@@ -100,6 +107,7 @@ class TreeDownload {
   async #takeFolder(own: SafePath, { modified, mode }: Pick<Entry, "modified" | "mode">): Promise<void> {
     const { selection, dryRun } = this.#options;
     if (dryRun || selection?.onlyFiles) return;
+    this.#names.count(FOLDER_NAMES);
     await this.#folders.make(own);
     this.#times.set(own, { modified, mode });
   }
@@ -117,9 +125,9 @@ class TreeDownload {
 
   async #setTimes(): Promise<void> {
     const { preserve = false, events } = this.#options;
-    for (const [path, { modified, mode }] of this.#times) {
+    for (const [path, told] of this.#times) {
       try {
-        await this.#place.storage.touch(path, { modified, mode: preserve ? mode : null });
+        await this.#place.storage.touch(path, localAttributes(told, preserve));
       } catch (error) {
         if (!(error instanceof FshError)) throw error;
         events.failed(path, error);
@@ -127,9 +135,19 @@ class TreeDownload {
     }
   }
 
+  /** Names that are refused anyway go on to be refused: patterns are for such as may be. */
+  #isMeant({ name, type }: Entry): boolean {
+    const { selection } = this.#options;
+    return !selection || name.split("/").some((part) => oddName(part) !== null) ||
+      selection.takes(name, type === "directory");
+  }
+
   async *#pages(prefix: string): AsyncGenerator<Entry[]> {
-    const { events, selection } = this.#options;
-    const listing = this.#client.list(this.#base + prefix, { recursive: true });
+    const { events } = this.#options;
+    const listing = this.#client.list(this.#base + prefix, {
+      recursive: true,
+      count: (names) => this.#names.count(names),
+    });
     try {
       for (;;) {
         const page = await listing.next();
@@ -141,7 +159,7 @@ class TreeDownload {
         const entries = prefix === ""
           ? [...page.value]
           : page.value.map((entry) => ({ ...entry, name: prefix + entry.name }));
-        yield entries.filter((entry) => !selection || selection.takes(entry.name, entry.type === "directory"));
+        yield entries.filter((entry) => this.#isMeant(entry));
       }
     } finally {
       await listing.return({ count: 0, skipped: 0 });

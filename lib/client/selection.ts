@@ -1,5 +1,11 @@
 import { globToRegExp, isGlob } from "@std/path";
+import { FshError } from "../base/errors.ts";
+import { oddName } from "../base/virtual_path.ts";
 import type { Remote } from "./client.ts";
+import { NameLimit } from "./name_limit.ts";
+
+/** Paths that one pattern may stand for; they are held in memory. */
+const MOST_MATCHES = 100_000;
 
 /**
  * Which objects of a tree are meant. A pattern without a slash is compared with names at any depth, one with a slash
@@ -45,26 +51,29 @@ export function hasPattern(path: string): boolean {
 }
 
 /** The paths on the server that a path with patterns means, sorted. A pattern stands for names within one folder. */
-export async function expandPattern(client: Remote, path: string): Promise<string[]> {
-  let found = [""];
+export async function expandPattern(client: Remote, path: string, limit = new NameLimit()): Promise<string[]> {
+  let found: readonly string[] = [""];
   for (const component of path.split("/").slice(1)) {
     if (!isGlob(component)) {
       found = found.map((folder) => `${folder}/${component}`);
       continue;
     }
     const pattern = globToRegExp(component, { os: "linux", globstar: false, extended: true });
-    const next: string[] = [];
+    const next = new Set<string>();
     for (const folder of found) {
-      for await (const page of client.list(folder === "" ? "/" : folder)) {
+      for await (const page of client.list(folder === "" ? "/" : folder, { count: (names) => limit.count(names) })) {
         for (const { name } of page) {
+          // No name of one component, whatever it matches.
+          if (oddName(name) !== null) continue;
           // As in a shell, a leading dot is matched only by one that is written.
-          if (pattern.test(name) && (!name.startsWith(".") || component.startsWith("."))) {
-            next.push(`${folder}/${name}`);
-          }
+          if (pattern.test(name) && (!name.startsWith(".") || component.startsWith("."))) next.add(`${folder}/${name}`);
+        }
+        if (next.size > MOST_MATCHES) {
+          throw new FshError("TOO_MANY_NAMES", { subject: path, detail: `over ${MOST_MATCHES} match; get the folder` });
         }
       }
     }
-    found = next;
+    found = [...next];
   }
-  return found.sort();
+  return [...found].sort();
 }

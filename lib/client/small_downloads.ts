@@ -4,7 +4,9 @@ import { makeFolders } from "../commands/mkdir.ts";
 import { type Got, SMALL_FILE } from "../commands/small_files.ts";
 import type { NewFile, Storage } from "../storage/storage.ts";
 import type { Entry } from "../wire/field.ts";
+import { localAttributes } from "./attributes.ts";
 import type { Remote } from "./client.ts";
+import { entitle, refusal } from "./replacing.ts";
 import { comparison } from "./verify.ts";
 import { type FileState, isSame, type LocalPlace, type TransferOptions } from "./transfer.ts";
 
@@ -66,8 +68,10 @@ export class SmallDownloads {
       return (async () => {
         const compare = comparison(this.#client, path, { ...place, path: own }, this.#options.options);
         if (update && await isThere({ ...place, path: own }, () => entry, compare)) events.unchanged(path);
-        else if (dryRun) events.planned(path, entry.size);
-        else {
+        else if (dryRun) {
+          await entitle({ ...place, path: own }, this.#options.options);
+          events.planned(path, entry.size);
+        } else {
           await making?.();
           return fetch();
         }
@@ -79,8 +83,8 @@ export class SmallDownloads {
   }
 
   async #store(got: readonly Got[]): Promise<void> {
-    const { place, settled, options } = this.#options;
-    const { events, preserve = false, noReplace = false } = options;
+    const { settled, options } = this.#options;
+    const { events, preserve = false } = options;
     const files: NewFile[] = [];
     const paths: string[] = [];
     const settle = (path: string) => {
@@ -100,11 +104,10 @@ export class SmallDownloads {
       if (file.content.length !== file.size) continue;
       events.begin(path, file.size);
       events.moved(path, file.size);
-      const { content, modified, mode } = file;
-      files.push({ path: due.own, content, modified, mode: preserve ? mode : null });
+      files.push({ path: due.own, content: file.content, ...localAttributes(file, preserve) });
       paths.push(path);
     }
-    const failures = await place.storage.writeSmall(files, { noReplace });
+    const failures = await this.#write(files);
     for (const [index, path] of paths.entries()) {
       const failure = failures[index];
       if (failure) events.failed(path, failure);
@@ -112,9 +115,22 @@ export class SmallDownloads {
       settle(path);
     }
   }
+
+  /** Writes them all; what is in the way is asked about, where somebody can be, once the others are in place. */
+  async #write(files: readonly NewFile[]): Promise<(FshError | null)[]> {
+    const { place: { storage }, options: { noReplace = false, mayReplace } } = this.#options;
+    const failures = await storage.writeSmall(files, { noReplace });
+    for (const [index, file] of files.entries()) {
+      const failure = failures[index];
+      if (!noReplace || !isError(failure, "EXISTS")) continue;
+      const agreed = await mayReplace?.(failure.subject ?? file.path);
+      failures[index] = agreed ? (await storage.writeSmall([file]))[0] ?? null : refusal(failure);
+    }
+    return failures;
+  }
 }
 
-/** Whether the file is there as the server has it. */
+/** Whether the file is there as the server has it. A link that leads out of the storage is none. */
 export async function isThere(
   place: LocalPlace,
   look: () => FileState | Promise<FileState>,
@@ -124,7 +140,7 @@ export async function isThere(
     const own = await place.storage.stat(place.path);
     return own.type === "file" && await isSame(own, await look(), compare);
   } catch (error) {
-    if (isError(error, "NOT_FOUND") && !error.remote) return false;
+    if (isError(error, "NOT_FOUND", "NOT_PERMITTED", "LINK_LOOP") && !error.remote) return false;
     throw error;
   }
 }

@@ -4,6 +4,7 @@ import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Priority } from "../session/command.ts";
 import type { CompressMode } from "../wire/compression.ts";
+import type { NameLimit } from "./name_limit.ts";
 import type { Selection } from "./selection.ts";
 import { ERRORS, FshError, isError, toFshError } from "../base/errors.ts";
 
@@ -46,6 +47,10 @@ export interface TransferOptions {
   readonly compress?: CompressMode | undefined;
   /** Refuse rather than replace. */
   readonly noReplace?: boolean;
+  /** With `noReplace`, for gets: replace all the same what an unfinished copy lies beside that is gone on with. */
+  readonly replaceContinued?: boolean;
+  /** With `noReplace`, for gets: asks whether what has this path here may be replaced. */
+  readonly mayReplace?: ((path: string) => Promise<boolean>) | undefined;
   /** Keep permission bits. */
   readonly preserve?: boolean;
   /** Go on where an interrupted transfer stopped. */
@@ -58,6 +63,8 @@ export interface TransferOptions {
   readonly compareBy?: DigestAlgorithm | undefined;
   /** Of a tree, only this. */
   readonly selection?: Selection;
+  /** Names that listings may have, in all. */
+  readonly names?: NameLimit;
   /** Say what would be done, and change nothing. */
   readonly dryRun?: boolean;
 }

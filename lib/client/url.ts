@@ -3,8 +3,13 @@ import { printable } from "../base/bytes.ts";
 
 export const DEFAULT_PORT = 7374;
 
+/** `fsh`: as it is, over TCP; `fshs`: over TLS. */
+const SCHEMES = ["fsh", "fshs"] as const;
+export type Scheme = typeof SCHEMES[number];
+
 /** Where a server is, and what is meant on it. */
 export interface FshUrl {
+  readonly scheme: Scheme;
   readonly hostname: string;
   readonly port: number;
   readonly user: string;
@@ -13,17 +18,18 @@ export interface FshUrl {
 }
 
 /**
- * Reads `fsh://[user@]host[:port]/path`. In the path `%XX` stands for a byte of UTF-8, so that a name with `?` or `#`
+ * Reads `fsh://[user@]host[:port]/path`, or the same with `fshs`. In the path `%XX` stands for a byte of UTF-8, so that a name with `?` or `#`
  * needs no more than any other: these have no meaning of their own here. A `%` that begins no escape stands for itself.
  *
  * @throws {FshError} USAGE, naming the text and what is wrong with it
  */
 export function parseUrl(text: string): FshUrl {
   const wrong = (detail: string) => new FshError("USAGE", { subject: text, detail });
-  const scheme = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
-  if (scheme === undefined) throw wrong("a URL is fsh://[user@]host[:port]/path");
-  if (scheme !== "fsh") throw wrong(`${scheme}:// is not known here; a URL is fsh://[user@]host[:port]/path`);
-  const rest = text.slice("fsh://".length);
+  const named = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
+  if (named === undefined) throw wrong("a URL is fsh://[user@]host[:port]/path");
+  const scheme = SCHEMES.find((one) => one === named);
+  if (!scheme) throw wrong(`${named}:// is not known here; a URL is fsh://[user@]host[:port]/path, or fshs:// for TLS`);
+  const rest = text.slice(`${scheme}://`.length);
   const slash = rest.indexOf("/");
   const authority = slash === -1 ? rest : rest.slice(0, slash);
   const at = authority.lastIndexOf("@");
@@ -34,6 +40,7 @@ export function parseUrl(text: string): FshUrl {
   const hostname = (parts[1] ?? "").replace(/^\[|\]$/g, "");
   if (hostname === "") throw wrong("the host is missing");
   return {
+    scheme,
     hostname,
     port: parts[2] === undefined ? DEFAULT_PORT : parsePort(parts[2], wrong),
     user,
@@ -66,7 +73,7 @@ export function formatUrl(url: FshUrl): string {
   const host = url.hostname.includes(":") ? `[${url.hostname}]` : url.hostname;
   const port = url.port === DEFAULT_PORT ? "" : `:${url.port}`;
   const user = url.user === "" ? "" : `${encodeURIComponent(url.user)}@`;
-  return `fsh://${user}${host}${port}${printable(url.path.replaceAll("%", "%25"))}`;
+  return `${url.scheme}://${user}${host}${port}${printable(url.path.replaceAll("%", "%25"))}`;
 }
 
 function parsePort(text: string, wrong: (detail: string) => FshError): number {

@@ -6,6 +6,7 @@ import { childPath, relativePath, type SafePath } from "../base/virtual_path.ts"
 import { readInto } from "../commands/body.ts";
 import { walk } from "../storage/walk.ts";
 import type { Remote } from "./client.ts";
+import { NameLimit } from "./name_limit.ts";
 import type { LocalPlace, TransferOptions } from "./transfer.ts";
 
 /** How a local file and its counterpart compare. */
@@ -14,6 +15,7 @@ export type Verdict = "same" | "differs" | "only here" | "only there";
 export interface VerifyOptions {
   readonly algorithm: DigestAlgorithm;
   readonly signal: AbortSignal;
+  readonly names?: NameLimit;
   /** `path` is relative to what is compared; empty for the thing itself. */
   readonly found: (path: string, verdict: Verdict) => void;
 }
@@ -73,7 +75,8 @@ export async function verifyTree(
     const verdict = await verifyFile(client, { storage: place.storage, path }, base + below, options);
     options.found(below, verdict);
   });
-  for await (const page of client.list(remote, { recursive: true })) {
+  const { names = new NameLimit() } = options;
+  for await (const page of client.list(remote, { recursive: true, count: (more) => names.count(more) })) {
     for (const entry of page) {
       if (entry.type !== "file") continue;
       if (!await hasFile(place, childPath(place.path, entry.name))) options.found(entry.name, "only there");

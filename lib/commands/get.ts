@@ -98,6 +98,9 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
   });
   return await interruptible(stream, signal, async () => {
     const { fields: info } = await expect(stream, "INFO");
+    if (info.type !== "file" || (info.offset !== 0 && info.offset !== offset)) {
+      throw new FshError("UNEXPECTED_FRAME", { subject: path, detail: `a ${info.type}, from ${info.offset} on` });
+    }
     const goesOn = have !== undefined && info.offset === offset;
     const digest = goesOn ? have : createDigest(algorithm);
     const begun = goesOn ? offset : 0;
@@ -105,6 +108,9 @@ export async function get(session: RequestOpener, path: string, options: GetOpti
     const limit = begun + Math.min(length ?? Infinity, info.size - info.offset);
     const { limiter, progress } = options;
     const sum = await receiveBody(stream, sink, { digest, limit, begun, limiter, progress, subject: path });
+    if (sum.size !== limit) {
+      throw new FshError("SIZE_MISMATCH", { subject: path, detail: `${sum.size} of ${limit} announced bytes came` });
+    }
     return { ...sum, info };
   });
 }

@@ -33,5 +33,7 @@ export async function hash(
   options: { offset?: number; length?: number | null; algorithm?: DigestAlgorithm } = {},
 ): Promise<Sum> {
   const { offset = 0, length = null, algorithm = "sha256" } = options;
-  return (await expect(session.open("HASH", { path, offset, length, algorithm }), "DIGEST")).fields;
+  const sum = (await expect(session.open("HASH", { path, offset, length, algorithm }), "DIGEST")).fields;
+  if (sum.algorithm === algorithm && sum.digest.length === createDigest(algorithm).finish().length) return sum;
+  throw new FshError("UNEXPECTED_FRAME", { subject: path, detail: `no digest of ${algorithm}` });
 }

@@ -94,19 +94,27 @@ export interface Listed {
   readonly skipped: number;
 }
 
+export interface ListOptions {
+  readonly recursive?: boolean;
+  /** Called with the number of names of each page; what it throws ends the listing. */
+  readonly count?: (names: number) => void;
+}
+
 /** Lists a folder page by page, in no order; with `recursive` all below it, named by relative paths. */
 export async function* list(
   session: RequestOpener,
   path: string,
-  options: { recursive?: boolean } = {},
+  options: ListOptions = {},
 ): AsyncGenerator<readonly Entry[], Listed> {
   const stream = session.open("LIST", { path, recursive: options.recursive ? 1 : 0 });
   let finished = false;
   try {
     for (;;) {
       const message = await stream.next();
-      if (message.name === "ENTRIES") yield message.fields.entries;
-      else if (message.name === "DONE") {
+      if (message.name === "ENTRIES") {
+        options.count?.(message.fields.entries.length);
+        yield message.fields.entries;
+      } else if (message.name === "DONE") {
         finished = true;
         return message.fields;
       } else throw new FshError("UNEXPECTED_FRAME", { subject: message.name });

@@ -15,7 +15,7 @@ export const removeCommand = command({
       ? await removeOne(storage, place.real)
       : guard.strict
       ? await removeGuarded(place, context, stream.signal)
-      : await removeTree(storage, place.real, stream.signal);
+      : await removeUnguarded(storage, place.real, stream.signal);
     report.committed({ place });
     await stream.send("DONE", { count, skipped: 0 }, { fin: true });
   },
@@ -37,6 +37,12 @@ async function removeGuarded(place: Place, context: CommandContext, signal: Abor
   }
   const hidden = () => new FshError("NOT_EMPTY", { subject: place.asked });
   return await removeChecked(await checkTree(place, { storage, guard, signal, hidden }), { storage, signal });
+}
+
+/** A folder that is exchanged for a symbolic link meanwhile must not lead to another one's content. */
+async function removeUnguarded(storage: Storage, path: SafePath, signal: AbortSignal): Promise<number> {
+  const real = await storage.resolve(path, { follow: false });
+  return await removeTree(storage.strict(), real, signal);
 }
 
 /** Tries the object itself first, so that a symbolic link is removed and never followed. */

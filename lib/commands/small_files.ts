@@ -258,6 +258,9 @@ export async function putSmall(
     sending.catch((error) => stream.cancel(toFshError(error)));
     for (;;) {
       const { fields, fin } = await expect(stream, "STORED");
+      if (results.length + fields.outcomes.length > files.length) {
+        throw new FshError("UNEXPECTED_FRAME", { subject: "STORED" });
+      }
       for (const { code, detail } of fields.outcomes) {
         const subject = files[results.length]?.path;
         const failed = { subject, detail: detail || undefined, remote: true };

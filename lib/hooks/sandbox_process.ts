@@ -1,3 +1,4 @@
+import { keepOnly } from "../base/rights.ts";
 import type { PluginPermissions } from "./plugin.ts";
 
 /** Most memory that a sandbox may have, in bytes. */
@@ -20,6 +21,8 @@ export async function runSandboxProcess(permissions: PluginPermissions): Promise
     type: "module",
     deno: { permissions: workerPermissions(permissions) },
   });
+  // The worker has its own by now. What is left is for Deno.kill, and where nothing is embedded, for loading modules.
+  keepOnly(Deno.build.standalone ? ["run"] : ["run", "read"]);
   return await new Promise<number>((resolve) => {
     worker.addEventListener("error", (event) => {
       event.preventDefault();

@@ -62,7 +62,7 @@ export function systemError(call: string, number: number): Error {
   return Object.assign(new Error(`${call}: ${code}`), { code });
 }
 
-export function errno(libc: Libc): number {
+export function errno(libc: Pick<Libc, "__errno_location">): number {
   const place = libc.__errno_location();
   return place === null ? 0 : new Deno.UnsafePointerView(place).getInt32();
 }

@@ -1,4 +1,5 @@
 import { SYMBOLS } from "./libc.ts";
+import { LinuxPrivileges } from "./linux_privileges.ts";
 import { LinuxDescriptors } from "./linux_descriptors.ts";
 import { LinuxSockets } from "./linux_sockets.ts";
 import type { Native } from "./native.ts";
@@ -11,13 +12,16 @@ const LARGE_BLOCK = 256 * 1024;
 export function loadLinux(): Native {
   const libc = Deno.dlopen("libc.so.6", SYMBOLS).symbols;
   const descriptors = new LinuxDescriptors(libc);
+  const unconfined = descriptors.lacks();
   return {
     name: "linux",
     sockets: new LinuxSockets(libc),
-    descriptors: descriptors.works() ? descriptors : null,
+    descriptors: unconfined === null ? descriptors : null,
+    unconfined,
     heap: {
       returnLargeBlocks: () => void libc.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK),
       trim: () => void libc.malloc_trim(0n),
     },
+    privileges: new LinuxPrivileges(libc),
   };
 }

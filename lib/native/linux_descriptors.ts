@@ -1,6 +1,6 @@
 import type { Room } from "../base/arena.ts";
 import { cString, EAGAIN, errno, type Libc, systemError } from "./libc.ts";
-import type { Descriptors, FileIdentity, NewRawFile, RawFile, RawInfo, RawName } from "./native.ts";
+import type { Confinement, Descriptors, FileIdentity, NewRawFile, RawFile, RawInfo, RawName } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64 where nothing else is said.
 const AT_FDCWD = -100; // fcntl.h
@@ -10,7 +10,8 @@ const O_RDONLY = 0;
 /** asm-generic/fcntl.h has O_DIRECTORY as 0o200000, arm64 overrides it. */
 const O_DIRECTORY = Deno.build.arch === "aarch64" ? 0o40000 : 0o200000;
 const SYS_OPENAT2 = 437n; // the same on every architecture
-const RESOLVE_NO_MAGICLINKS = 0x02n; // linux/openat2.h
+const RESOLVE_NO_XDEV = 0x01n; // linux/openat2.h
+const RESOLVE_NO_MAGICLINKS = 0x02n;
 const RESOLVE_NO_SYMLINKS = 0x04n;
 const RESOLVE_BENEATH = 0x08n;
 const AT_EMPTY_PATH = 0x1000;
@@ -37,8 +38,17 @@ const RENAME_NOREPLACE = 1; // linux/fs.h
 function openHow(resolve: bigint): Uint8Array<ArrayBuffer> {
   return new Uint8Array(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, resolve).buffer);
 }
-const WITH_LINKS = openHow(RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
-const WITHOUT_LINKS = openHow(RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+const WITH_LINKS = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS;
+const WITHOUT_LINKS = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+/** By what may be on the way: without links or with, each without mounts or with. */
+const WAYS = [WITHOUT_LINKS, WITH_LINKS].map((way) => [openHow(way | RESOLVE_NO_XDEV), openHow(way)] as const);
+
+const EVERYWHERE: Confinement = { links: true, mounts: true };
+
+function wayOf({ links, mounts }: Confinement): Uint8Array<ArrayBuffer> {
+  const [one, other] = WAYS[links ? 1 : 0] as (typeof WAYS)[number];
+  return mounts ? other : one;
+}
 
 export class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
@@ -52,15 +62,31 @@ export class LinuxDescriptors implements Descriptors {
     this.#libc = libc;
   }
 
-  /** openat2 came with Linux 5.6; a container may forbid it, or lack /proc. */
-  works(): boolean {
+  /** What is missing for these calls to work; null: nothing. */
+  lacks(): string | null {
     try {
       const root = this.holdRoot("/");
-      const held = this.holdBeneath(root, ".");
-      Deno.lstatSync(this.pathOf(held) + "/.");
-      this.close(held);
-      this.close(root);
-      return true;
+      try {
+        const held = this.holdBeneath(root, ".");
+        try {
+          return this.#reaches(held) ? null : "/proc/self/fd is missing: no proc file system is mounted on /proc";
+        } finally {
+          this.close(held);
+        }
+      } finally {
+        this.close(root);
+      }
+    } catch (error) {
+      // It came with Linux 5.6; a container's rules may forbid it.
+      return `the kernel or the container refuses openat2 (${error instanceof Error ? error.message : error})`;
+    }
+  }
+
+  /** Whether the runtime finds a held descriptor by its path, and not something else that has been put there. */
+  #reaches(held: number): boolean {
+    try {
+      const [there, here] = [Deno.statSync(this.pathOf(held) + "/."), Deno.statSync("/")];
+      return there.ino === here.ino && there.dev === here.dev;
     } catch {
       return false;
     }
@@ -70,8 +96,8 @@ export class LinuxDescriptors implements Descriptors {
     return this.#checked(this.#libc.open(cString(path), O_PATH | O_DIRECTORY | O_CLOEXEC), "open");
   }
 
-  holdBeneath(root: number, path: string, { links }: { readonly links: boolean } = { links: true }): number {
-    const how = links ? WITH_LINKS : WITHOUT_LINKS;
+  holdBeneath(root: number, path: string, confinement = EVERYWHERE): number {
+    const how = wayOf(confinement);
     for (let attempt = 0;; attempt++) {
       const fd = Number(
         this.#libc.syscall(
@@ -97,7 +123,8 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   openFile(held: number): number {
-    return this.#checked(this.#libc.open(cString(this.pathOf(held)), O_RDONLY | O_CLOEXEC), "open");
+    const flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
+    return this.#sure("open", () => this.#libc.open(cString(this.pathOf(held)), flags));
   }
 
   identity(descriptor: number): FileIdentity {
@@ -132,8 +159,7 @@ export class LinuxDescriptors implements Descriptors {
     this.#libc.close(descriptor);
   }
 
-  describe(folder: number, name: string): RawInfo {
-    const flags = AT_SYMLINK_NOFOLLOW;
+  describe(folder: number, name: string, flags = AT_SYMLINK_NOFOLLOW): RawInfo {
     this.#sure("statx", () => this.#libc.statx(folder, cString(name), flags, STATX_BASIC_STATS, this.#stat));
     // struct statx (statx(2)): u16 mode at 28, u64 size at 40, the time of the last modification at 112.
     const view = this.#statView;
@@ -148,11 +174,14 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   readFile(folder: number, name: string, limit: number, room: Room): RawFile {
-    const info = this.describe(folder, name);
-    if (info.type !== "file" || info.size > limit) return { ...info, content: null };
+    const before = this.describe(folder, name);
+    if (before.type !== "file" || before.size > limit) return { ...before, content: null };
     const flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
     const file = this.#sure("openat", () => this.#libc.openat(folder, cString(name), flags, 0));
     try {
+      // Something else may have got the name meanwhile.
+      const info = this.describe(file, "", AT_EMPTY_PATH);
+      if (info.type !== "file" || info.size > limit) return { ...info, content: null };
       const content = room.take(info.size);
       let at = 0;
       for (let read = 1; read > 0 && at < content.length; at += read) {

@@ -4,9 +4,12 @@ import type { NativeSocket, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
+const SOL_SOCKET = 1; // asm-generic/socket.h
+const SO_KEEPALIVE = 9;
+const TCP_NODELAY = 1; // netinet/tcp.h
 const TCP_CONGESTION = 13;
 const TCP_CORK = 3;
-const TCP_KEEPIDLE = 4; // netinet/tcp.h
+const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
 const AF_UNSPEC = 0; // linux/socket.h
@@ -47,8 +50,10 @@ export class LinuxSockets implements Sockets {
       setBytes(level, option, new Uint8Array(Int32Array.from(values).buffer));
     return {
       setKeepAlive: ({ idle, interval, count }) =>
-        set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) && set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
+        set(SOL_SOCKET, SO_KEEPALIVE, [1]) && set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) &&
+        set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
         set(IPPROTO_TCP, TCP_KEEPCNT, [count]),
+      setNoDelay: () => void set(IPPROTO_TCP, TCP_NODELAY, [1]),
       reset: () => {
         // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
         const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);

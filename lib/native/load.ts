@@ -10,10 +10,10 @@ export function native(): Native {
 }
 
 function load(): Native {
+  if (Deno.build.os !== "linux") return noNative("only Linux has openat2");
   try {
-    if (Deno.build.os === "linux" && Deno.env.get("FSH_NATIVE") !== "off") return loadLinux();
+    return Deno.env.get("FSH_NATIVE") === "off" ? noNative("FSH_NATIVE=off") : loadLinux();
   } catch {
-    // Another C library, or no permission for FFI.
+    return noNative("the GNU C library can't be called");
   }
-  return noNative;
 }

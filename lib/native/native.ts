@@ -18,7 +18,9 @@ export interface SocketEnds {
 
 /** One socket of the runtime's, by its descriptor. Not to be used once the runtime has closed it. */
 export interface NativeSocket {
-  /** Answers whether the kernel took it. */
+  /** Switches Nagle's algorithm off. */
+  setNoDelay(): void;
+  /** Switches keepalive on, with these timers. Answers whether the kernel took it. */
   setKeepAlive(keepAlive: KeepAlive): boolean;
   /** Ends the connection at once with RST. */
   reset(): void;
@@ -76,15 +78,20 @@ export interface FileIdentity {
   readonly changed: number;
 }
 
+/** What a path may lead through. */
+export interface Confinement {
+  /** Symbolic links that stay below the root; otherwise one is ELOOP (RESOLVE_NO_SYMLINKS). */
+  readonly links: boolean;
+  /** Mount points; otherwise one is EXDEV (RESOLVE_NO_XDEV). */
+  readonly mounts: boolean;
+}
+
 /** File system calls that the runtime does not offer. Failures are thrown as Errors with a `code` such as "ENOENT". */
 export interface Descriptors {
   /** Opens a folder by path, only to hold it (O_PATH). */
   holdRoot(path: string): number;
-  /**
-   * Opens what `path` names below the folder `root` and nothing outside it (openat2 with RESOLVE_BENEATH). Without `links`,
-   * a symbolic link anywhere in it is ELOOP (RESOLVE_NO_SYMLINKS).
-   */
-  holdBeneath(root: number, path: string, options?: { readonly links: boolean }): number;
+  /** Opens what `path` names below the folder `root`, and nothing outside it: EXDEV (openat2 with RESOLVE_BENEATH). */
+  holdBeneath(root: number, path: string, options?: Confinement): number;
   /** Opens for reading what a held descriptor stands for; a folder's names then come from `names`. */
   openFolder(held: number): number;
   /** The next batch of names of an open folder, `.` and `..` left out; empty at the end. */
@@ -92,7 +99,7 @@ export interface Descriptors {
   close(descriptor: number): void;
   /** What a name of a held folder stands for; a symbolic link is not followed. */
   describe(folder: number, name: string): RawInfo;
-  /** Reads a regular file of a held folder whole, unless it has more than `limit` bytes. What is no regular file is not opened. */
+  /** Reads a regular file of a held folder whole, unless it has more than `limit` bytes. What is no regular file is not read. */
   readFile(folder: number, name: string, limit: number, room: Room): RawFile;
   /**
    * Creates a file in a held folder, locks it (flock(2)), and writes it whole; EEXIST where the name is taken. Answers its
@@ -107,7 +114,7 @@ export interface Descriptors {
   flushAll(held: number): Promise<void>;
   /** A path by which the runtime reaches a held descriptor. */
   pathOf(descriptor: number): string;
-  /** Opens for reading what a held descriptor stands for, a regular file. */
+  /** Opens for reading what a held descriptor stands for, a regular file; EAGAIN rather than wait for anybody. */
   openFile(held: number): number;
   /** Which file it is and in which state: another one after every change of its content that the system dates. */
   identity(descriptor: number): FileIdentity;
@@ -123,10 +130,37 @@ export interface Heap {
   trim(): void;
 }
 
+/** A user of this machine, to run as. */
+export interface Account {
+  readonly name: string;
+  readonly uid: number;
+  readonly gid: number;
+  /** All groups, the one above among them. */
+  readonly groups: readonly number[];
+}
+
+/** What a process may do, and how it gives that up. */
+export interface Privileges {
+  /** By name, or by number where nobody has it as a name. A user that the system does not know needs a group. */
+  find(user: string, group: string | null): Account | "no such user" | "no such group" | "no group";
+  /**
+   * Runs the whole process as somebody else from now on, without any way back; programs that it starts gain nothing by
+   * setuid. Throws an Error, naming the call or what is left, and then nothing may be relied on: the process has to end.
+   */
+  become(account: Account): void;
+  /** No core dumps of this process and of those that it starts (setrlimit(2)). */
+  noCoreDumps(): void;
+  /** Whether this process may use a path in these ways (access(2)). */
+  may(path: string, ...what: readonly ("read" | "write" | "run")[]): boolean;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
   readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
+  /** Why there are no descriptors; null: there are. */
+  readonly unconfined: string | null;
   readonly heap: Heap | null;
+  readonly privileges: Privileges | null;
 }

@@ -1,4 +1,6 @@
 import type { Native } from "./native.ts";
 
-/** The portable fallback: the runtime alone. */
-export const noNative: Native = { name: "none", sockets: null, descriptors: null, heap: null };
+/** The portable fallback: the runtime alone, and why. */
+export function noNative(reason: string): Native {
+  return { name: "none", sockets: null, descriptors: null, unconfined: reason, heap: null, privileges: null };
+}

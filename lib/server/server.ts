@@ -265,6 +265,8 @@ async function makeHome(storage: Storage, home: string, log: Log): Promise<void>
 function logEnd(log: Log, end: SessionEnd, facts: Record<string, string | number | undefined>): void {
   const fields = { how: end.how, ...facts, error: end.error?.error, reason: end.error?.message };
   if (end.how === "graceful") log.info("session ended", fields);
-  else if (isError(end.error, "CONNECTION_LOST") && facts.session === undefined) log.debug("session ended", fields);
-  else log.warn("session ended", fields);
+  // Strangers, who said nothing or no word of TLS.
+  else if (isError(end.error, "CONNECTION_LOST", "TLS_FAILED") && facts.session === undefined) {
+    log.debug("session ended", fields);
+  } else log.warn("session ended", fields);
 }

@@ -1,3 +1,4 @@
+import { isLoopback } from "../base/loopback.ts";
 import type { Connection } from "../transport/transport.ts";
 
 /**
@@ -5,11 +6,10 @@ import type { Connection } from "../transport/transport.ts";
  * Only then may secrets cross it as they are.
  */
 export function isSecure(connection: Pick<Connection, "remote" | "secure">): boolean {
-  return connection.secure ?? isLoopback(connection.remote);
+  return connection.secure ?? isLoopback(addressOf(connection.remote));
 }
 
 /** `remote`: `address:port`, with brackets around an IPv6 address. */
-function isLoopback(remote: string): boolean {
-  const address = remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "").toLowerCase();
-  return address === "::1" || /^(::ffff:)?127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/.test(address);
+function addressOf(remote: string): string {
+  return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
 }

@@ -102,7 +102,7 @@ export class Session implements RequestOpener {
       ...options,
       secure: options.secure ?? isSecure(connection),
       peerName: connection.peerName,
-      answersTo: connection.answersTo?.bind(connection),
+      answersTo: connection.answersTo,
     });
     this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {

@@ -1,10 +1,8 @@
+import { SEPARATOR } from "@std/path";
 import type { Room } from "../base/arena.ts";
-import { relative, resolve, SEPARATOR } from "@std/path";
-import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath, safePath } from "../base/virtual_path.ts";
-import { native } from "../native/load.ts";
-import type { Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
+import type { NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import type { KnownSums } from "./known_sums.ts";
 import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";
@@ -24,6 +22,11 @@ export interface OpenFile {
   close(): void;
 }
 
+export interface JailOptions {
+  /** Nothing on another file system than the root's. */
+  readonly oneFileSystem?: boolean;
+}
+
 /** Ways from virtual paths to the file system that never lead out of the root. */
 export interface Jail {
   /** Whether what is held stays the same object, whatever happens to its name. */
@@ -34,6 +37,12 @@ export interface Jail {
   resolve(path: SafePath): Promise<SafePath>;
   /** The same root, but a symbolic link on the way leads nowhere: `hold` is NOT_FOUND. Closed with this one. */
   strict(): Jail;
+  /** What has this name in a held folder, itself: a symbolic link is an Error with the code ELOOP. */
+  at(folder: Held, name: string): Held;
+  /** Looks at what is held; for a pinned one this is sure to be about the same object as all else that is done with it. */
+  look(held: Held): Deno.FileInfo;
+  /** Whether a name of a held folder is that of another file system, which the jail's options leave out. */
+  isElsewhere(folder: Held, name: string): boolean;
   names(held: Held): AsyncIterable<NameBatch>;
   /** As `Descriptors.readFile`; null: there is no such short way here. */
   readFile(folder: Held, name: string, options: { limit: number; room: Room }): RawFile | null;
@@ -53,225 +62,42 @@ export interface Jail {
   close(): void;
 }
 
-/** By descriptors where the kernel has openat2, else or with `portable` by checked paths. The root must be a folder. */
-export async function openJail(root: string, options: { portable?: boolean } = {}): Promise<Jail> {
-  const real = await Deno.realPath(root);
-  const descriptors = options.portable ? null : native().descriptors;
-  return descriptors === null ? new CheckedJail(real) : new DescriptorJail(real, descriptors);
+/** A name in a held folder; what has it need not exist, and is not followed. */
+export interface HeldName extends Held {
+  readonly folder: Held;
+  readonly name: string;
 }
 
-/** Holds the parent folder of `path` and names the object in it, which need not exist and is not followed. */
-export async function holdParent(jail: Jail, path: SafePath): Promise<Held> {
-  const parent = await jail.hold(parentPath(path));
-  return { path: `${parent.path}/${baseName(path)}`, [Symbol.dispose]: () => parent[Symbol.dispose]() };
+/** Holds the parent folder of `path` and names the object in it. */
+export async function holdParent(jail: Jail, path: SafePath): Promise<HeldName> {
+  const folder = await jail.hold(parentPath(path));
+  const name = baseName(path);
+  return { folder, name, path: `${folder.path}/${name}`, [Symbol.dispose]: () => folder[Symbol.dispose]() };
 }
 
-interface HeldDescriptor extends Held {
-  readonly descriptor: number;
+/** The error for a path that the jail ends; it says the same whether anything is there or not. */
+export function leadsOut({ oneFileSystem = false }: JailOptions, path?: SafePath): FshError {
+  const detail = "it leads out of the served folder" + (oneFileSystem ? ", or to another file system" : "");
+  return new FshError("NOT_PERMITTED", { subject: path, detail });
 }
 
-class DescriptorJail implements Jail {
-  readonly pins = true;
-  readonly flushesAll = true;
-  readonly #system: Descriptors;
-  readonly #root: number;
-  readonly #links: boolean;
-
-  constructor(root: string | number, system: Descriptors, options: { readonly links: boolean } = { links: true }) {
-    this.#system = system;
-    this.#root = typeof root === "number" ? root : system.holdRoot(root);
-    this.#links = options.links;
-  }
-
-  strict(): DescriptorJail {
-    return new DescriptorJail(this.#root, this.#system, { links: false });
-  }
-
-  async resolve(path: SafePath): Promise<SafePath> {
-    if (this.#isStraight(path)) return path;
-    using held = await this.hold(path);
-    return below(Deno.readLinkSync(this.#system.pathOf(this.#root)), Deno.readLinkSync(held.path), path);
-  }
-
-  /** Most paths have no link in them, and the kernel says so in one call. */
-  #isStraight(path: SafePath): boolean {
-    try {
-      const beneath = path === "/" ? "." : path.slice(1);
-      this.#system.close(this.#system.holdBeneath(this.#root, beneath, { links: false }));
-      return true;
-    } catch {
-      return false;
-    }
-  }
-
-  // deno-lint-ignore require-await
-  async hold(path: SafePath): Promise<HeldDescriptor> {
-    const descriptor = this.#hold(path === "/" ? "." : path.slice(1));
-    return {
-      descriptor,
-      path: this.#system.pathOf(descriptor),
-      [Symbol.dispose]: () => this.#system.close(descriptor),
-    };
-  }
-
-  #hold(path: string): number {
-    try {
-      return this.#system.holdBeneath(this.#root, path, { links: this.#links });
-    } catch (error) {
-      // openat2(2), RESOLVE_NO_SYMLINKS.
-      if (!this.#links && osCode(error) === "ELOOP") throw new FshError("NOT_FOUND", { cause: error });
-      throw error;
-    }
-  }
-
-  async *names(held: HeldDescriptor): AsyncIterable<NameBatch> {
-    const folder = this.#system.openFolder(held.descriptor);
-    try {
-      for (;;) {
-        const raw = this.#system.names(folder);
-        if (raw.length === 0) return;
-        yield raw.map((name) => {
-          try {
-            return decodeUtf8(name);
-          } catch {
-            return null;
-          }
-        });
-      }
-    } finally {
-      this.#system.close(folder);
-    }
-  }
-
-  readFile(folder: HeldDescriptor, name: string, { limit, room }: { limit: number; room: Room }): RawFile {
-    return this.#system.readFile(folder.descriptor, name, limit, room);
-  }
-
-  describe(folder: HeldDescriptor, name: string): RawInfo {
-    return this.#system.describe(folder.descriptor, name);
-  }
-
-  openDirect(held: HeldDescriptor, sums: KnownSums): Direct {
-    return { system: this.#system, descriptor: this.#system.openFile(held.descriptor), sums };
-  }
-
-  createFile(folder: HeldDescriptor, name: string, file: NewRawFile): OpenFile {
-    const descriptor = this.#system.createFile(folder.descriptor, name, file);
-    return { sync: () => this.#system.flush(descriptor), close: () => this.#system.close(descriptor) };
-  }
-
-  renameWithin(folder: HeldDescriptor, from: string, to: string): void {
-    this.#system.renameWithin(folder.descriptor, from, to);
-  }
-
-  flushAll(): Promise<void> {
-    return this.#system.flushAll(this.#root);
-  }
-
-  async renameNoReplace(from: string, to: string): Promise<void> {
-    try {
-      this.#system.renameNoReplace(from, to);
-    } catch (error) {
-      // Not every file system knows the flag (renameat2(2): EINVAL).
-      if (osCode(error) !== "EINVAL" && osCode(error) !== "ENOSYS") throw error;
-      await renameIfAbsent(from, to);
-    }
-  }
-
-  close(): void {
-    this.#system.close(this.#root);
-  }
-}
-
-/**
- * The portable way: resolve, check that the result lies below the root, and only then use it. Between check and use
- * another process of this machine can still exchange a folder for a symbolic link; that is what remains. The runtime
- * leaves out names that are not Unicode and does not say how many, so none of them is counted.
- */
-class CheckedJail implements Jail {
-  readonly pins = false;
-  readonly flushesAll = false;
-  readonly #root: string;
-  readonly #links: boolean;
-
-  constructor(root: string, options: { readonly links: boolean } = { links: true }) {
-    this.#root = root;
-    this.#links = options.links;
-  }
-
-  strict(): CheckedJail {
-    return new CheckedJail(this.#root, { links: false });
-  }
-
-  async resolve(path: SafePath): Promise<SafePath> {
-    using held = await this.hold(path);
-    return below(this.#root, held.path, path);
-  }
-
-  async hold(path: SafePath): Promise<Held> {
-    const wanted = path === "/" ? this.#root : resolve(this.#root, path.slice(1).replaceAll("/", SEPARATOR));
-    const real = await Deno.realPath(wanted);
-    const within = relative(this.#root, real);
-    if (within === ".." || within.startsWith(".." + SEPARATOR) || resolve(this.#root, within) !== real) {
-      throw new FshError("NOT_PERMITTED", { subject: path, detail: "it leads out of the served folder" });
-    }
-    if (!this.#links && real !== wanted) throw new FshError("NOT_FOUND", { subject: path });
-    return { path: real, [Symbol.dispose]: () => {} };
-  }
-
-  async *names(held: Held): AsyncIterable<NameBatch> {
-    let batch: NameBatch = [];
-    for await (const entry of Deno.readDir(held.path)) {
-      batch.push(entry.name);
-      if (batch.length === 512) {
-        yield batch;
-        batch = [];
-      }
-    }
-    if (batch.length > 0) yield batch;
-  }
-
-  readFile(): null {
-    return null;
-  }
-
-  describe(): null {
-    return null;
-  }
-
-  openDirect(): undefined {}
-
-  createFile(): null {
-    return null;
-  }
-
-  renameWithin(folder: Held, from: string, to: string): void {
-    Deno.renameSync(`${folder.path}/${from}`, `${folder.path}/${to}`);
-  }
-
-  flushAll(): Promise<void> {
-    return Promise.reject(new FshError("UNSUPPORTED", { subject: "syncfs" }));
-  }
-
-  renameNoReplace(from: string, to: string): Promise<void> {
-    return renameIfAbsent(from, to);
-  }
-
-  close(): void {}
+/** An Error as the system's calls throw them. */
+export function withCode(code: string): Error {
+  return Object.assign(new Error(code), { code });
 }
 
 /** The virtual path of something at `real`, whose tree is at `root`; both without symbolic links. */
-function below(root: string, real: string, path: SafePath): SafePath {
+export function below(root: string, real: string, path: SafePath): SafePath {
   if (real === root) return safePath("/");
   const folder = root.endsWith(SEPARATOR) ? root : root + SEPARATOR;
   if (!real.startsWith(folder)) {
-    throw new FshError("NOT_PERMITTED", { subject: path, detail: "it leads out of the served folder" });
+    throw leadsOut({}, path);
   }
   return safePath("/" + real.slice(folder.length).replaceAll(SEPARATOR, "/"));
 }
 
 /** Looks first and renames then: somebody else may come in between. */
-async function renameIfAbsent(from: string, to: string): Promise<void> {
+export async function renameIfAbsent(from: string, to: string): Promise<void> {
   try {
     await Deno.lstat(to);
   } catch (error) {

@@ -11,12 +11,16 @@ import {
   ROOT,
   type SafePath,
 } from "../base/virtual_path.ts";
-import { type Held, holdParent, type Jail, openJail } from "./jail.ts";
+import { fileTime } from "./file_time.ts";
+import { type Held, type HeldName, holdParent, type Jail, type JailOptions } from "./jail.ts";
 import { KnownSums } from "./known_sums.ts";
-import { LocalReader } from "./local_reader.ts";
+import { type Direct, LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
-import { openPart } from "./part_file.ts";
+import { openJail } from "./open_jail.ts";
+import { openPart, setPartMode } from "./part_file.ts";
 import { Patience } from "./patience.ts";
+import { permissionBits } from "./permission_bits.ts";
+import { type FileFacts, refuseAllButFiles, type RegularFile, WatchfulFile } from "./regular_file.ts";
 import { LocalSmallFiles } from "./small_files.ts";
 import { SharedFlush } from "./shared_flush.ts";
 import { osCode, osError } from "./os_error.ts";
@@ -43,11 +47,13 @@ const WORTH_SENDING = 256 * 1024;
 /** Names looked up at once while listing. */
 const LOOKUPS = 64;
 
-export interface LocalOptions {
+export interface LocalOptions extends JailOptions {
   /** `file`: flushed to disk before it is visible; `none`: left to the system. */
   readonly durability?: Durability;
   /** Takes the portable way to the file system even where the platform has a safer one. */
   readonly portable?: boolean;
+  /** Refuses to read or replace regular files that have another name besides: HARD_LINKED. Not on Windows, which does not tell. */
+  readonly noHardLinks?: boolean;
   /** Put before paths in errors: the folder's own, where the user of this machine reads them; never on a server. */
   readonly prefix?: string;
 }
@@ -96,15 +102,22 @@ export class LocalStorage implements Storage {
       parts: this.#parts,
       named: (path) => this.#named(path),
       flushFolder,
+      careful: options.noHardLinks ?? false,
       storage: this,
     });
   }
 
-  /** @throws {FshError} NOT_FOUND, NOT_DIRECTORY, NOT_PERMITTED, naming the folder */
+  /** @throws {FshError} NOT_FOUND, NOT_DIRECTORY, NOT_PERMITTED, naming the folder; USAGE for an option */
   static async open(root: string, options: LocalOptions = {}): Promise<LocalStorage> {
+    if (options.noHardLinks && Deno.build.os === "windows") {
+      throw new FshError("USAGE", {
+        subject: "--no-hardlinks",
+        detail: "Windows does not tell how many names a file has",
+      });
+    }
     try {
       if (!(await Deno.stat(root)).isDirectory) throw new FshError("NOT_DIRECTORY");
-      const jail = await openJail(root, { portable: options.portable ?? false });
+      const jail = await openJail(root, options);
       return new LocalStorage({ root: await Deno.realPath(root), jail }, options);
     } catch (error) {
       throw osError(error, root);
@@ -114,7 +127,7 @@ export class LocalStorage implements Storage {
   async *list(path: SafePath): AsyncIterable<Page> {
     try {
       using folder = await this.#jail.hold(path);
-      if (!(await this.#stat(folder.path)).isDirectory) throw new FshError("NOT_DIRECTORY");
+      if (!(await this.#stat(folder)).isDirectory) throw new FshError("NOT_DIRECTORY");
       for await (const names of this.#jail.names(folder)) {
         let skipped = 0;
         const entries: Stored[] = [];
@@ -142,6 +155,7 @@ export class LocalStorage implements Storage {
     if (name === null) return "skipped";
     try {
       if (name.startsWith(PART_PREFIX)) return null;
+      if (this.#jail.isElsewhere(folder, name)) return { name, type: "other", size: 0, modified: null, mode: null };
       const info = this.#patience.isExhausted ? null : this.#patience.watch(() => this.#jail.describe(folder, name));
       if (info === null) return stored(name, await this.#lstat(`${folder.path}/${name}`));
       return { name, ...info, size: info.type === "file" ? info.size : 0 };
@@ -154,7 +168,7 @@ export class LocalStorage implements Storage {
   async stat(path: SafePath): Promise<Stored> {
     try {
       using held = await this.#jail.hold(path);
-      return stored(baseName(path), await this.#stat(held.path));
+      return stored(baseName(path), await this.#stat(held));
     } catch (error) {
       throw osError(error, this.#named(path));
     }
@@ -163,13 +177,8 @@ export class LocalStorage implements Storage {
   async openRead(path: SafePath, options: ReadOptions = {}): Promise<FileReader> {
     try {
       using held = await this.#jail.hold(path);
-      // Looked at before it is opened, so that a FIFO or a device is never touched.
-      let info = await this.#stat(held.path);
-      refuseAllButFiles(info);
-      const file = await this.#patience.call(() => Deno.openSync(held.path), () => Deno.open(held.path));
+      const { file, info, direct } = await this.#openFile(held);
       try {
-        if (!this.#jail.pins) refuseAllButFiles(info = await file.stat());
-        const direct = info.size < WORTH_SENDING ? undefined : this.#jail.openDirect(held, this.#sums);
         return await LocalReader.start(file, stored(baseName(path), info), {
           ...options,
           direct,
@@ -177,6 +186,7 @@ export class LocalStorage implements Storage {
         });
       } catch (error) {
         file.close();
+        direct?.system.close(direct.descriptor);
         throw error;
       }
     } catch (error) {
@@ -184,7 +194,48 @@ export class LocalStorage implements Storage {
     }
   }
 
-  #stat(path: string): Promise<Deno.FileInfo> {
+  async #openFile(held: Held): Promise<{ file: RegularFile; info: FileFacts; direct: Direct | undefined }> {
+    // Looked at before it is opened, so that a FIFO or a device is never touched.
+    const info = await this.#stat(held);
+    this.#refuseOdd(info);
+    if (!this.#jail.pins) return { ...this.#openWatchfully(held), direct: undefined };
+    // This one does not wait for somebody who has a lease on the file (fcntl(2)), and keeps others from getting one.
+    const direct = this.#jail.openDirect(held, this.#sums);
+    const wanted = info.size >= WORTH_SENDING;
+    try {
+      const file = await this.#patience.call(() => Deno.openSync(held.path), () => Deno.open(held.path));
+      if (!wanted) direct?.system.close(direct.descriptor);
+      return { file, info, direct: wanted ? direct : undefined };
+    } catch (error) {
+      direct?.system.close(direct.descriptor);
+      throw error;
+    }
+  }
+
+  #openWatchfully(held: Held): { file: RegularFile; info: FileFacts } {
+    const file = new WatchfulFile(held.path);
+    try {
+      this.#refuseOdd(file.info);
+      return { file, info: file.info };
+    } catch (error) {
+      file.close();
+      throw error;
+    }
+  }
+
+  #refuseOdd(info: FileFacts): void {
+    refuseAllButFiles(info);
+    this.#refuseHardLinked(info);
+  }
+
+  #refuseHardLinked({ isFile, nlink }: FileFacts): void {
+    if (!this.#options.noHardLinks || !isFile || (nlink ?? 1) <= 1) return;
+    throw new FshError("HARD_LINKED", { detail: "this server refuses files that have another name besides" });
+  }
+
+  /** What is held; a path that was found without links has none. */
+  #stat({ path }: Held): Promise<Deno.FileInfo> {
+    if (!this.#jail.pins) return this.#lstat(path);
     return this.#patience.call(() => Deno.statSync(path), () => Deno.stat(path));
   }
 
@@ -201,18 +252,20 @@ export class LocalStorage implements Storage {
     try {
       const target = await holdParent(this.#jail, path);
       try {
-        if (!(options.size !== undefined && options.size < LATE_CHECK)) await refuseBadTarget(target, options);
-        const folder = target.path.slice(0, target.path.lastIndexOf("/"));
-        const { file, name, offset } = openPart(folder, baseName(path), options.part);
+        const early = this.#options.noHardLinks || !(options.size !== undefined && options.size < LATE_CHECK);
+        if (early) await this.#refuseBadTarget(target, options);
+        const { folder } = target;
+        const { file, name, offset } = openPart(this.#jail, folder, { base: target.name, options: options.part });
         this.#parts.add(name);
         return new LocalWriter({
           file,
           offset,
-          part: `${folder}/${name}`,
+          part: `${folder.path}/${name}`,
+          setMode: (mode) => setPartMode(this.#jail, folder, { file, name, mode }),
           target,
           path: this.#named(path),
           flushFolder: this.#durability === "file"
-            ? () => this.#flushes.request(parentPath(path), () => flushFolder(folder))
+            ? () => this.#flushes.request(parentPath(path), () => flushFolder(folder.path))
             : null,
           ended: () => this.#parts.delete(name),
           patience: this.#patience,
@@ -225,6 +278,20 @@ export class LocalStorage implements Storage {
     } catch (error) {
       throw osError(error, this.#named(path));
     }
+  }
+
+  /** Says before the first byte what would fail at the last: a folder of that name, a file that must stay. */
+  async #refuseBadTarget(target: Held, options: WriteOptions): Promise<void> {
+    let info: Deno.FileInfo;
+    try {
+      info = await Deno.lstat(target.path);
+    } catch (error) {
+      if (isError(osError(error, ""), "NOT_FOUND")) return;
+      throw error;
+    }
+    if (info.isDirectory) throw new FshError("IS_DIRECTORY");
+    if (options.noReplace) throw new FshError("EXISTS");
+    this.#refuseHardLinked(info);
   }
 
   readSmall(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
@@ -256,16 +323,16 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async symlink(path: SafePath, target: string): Promise<void> {
+  async symlink(path: SafePath, target: string, options: Pick<WriteOptions, "noReplace"> = {}): Promise<void> {
     if (path === ROOT) throw new FshError("EXISTS", { subject: this.#named(path) });
     try {
       using place = await holdParent(this.#jail, path);
       // Made beside it and renamed, so that there is always the old link or the new one.
-      const part = `${place.path.slice(0, place.path.lastIndexOf("/"))}/${PART_PREFIX}${randomHex(8)}`;
+      const part = `${place.folder.path}/${PART_PREFIX}${randomHex(8)}`;
       await Deno.symlink(target, part);
       try {
         const old = await this.#lstat(place.path).catch(() => null);
-        if (old && !old.isSymlink) throw new FshError("EXISTS");
+        if (old && (!old.isSymlink || options.noReplace)) throw new FshError("EXISTS");
         if (old) await this.#rename(part, place.path);
         else await this.#jail.renameNoReplace(part, place.path);
       } catch (error) {
@@ -280,8 +347,12 @@ export class LocalStorage implements Storage {
   async touch(path: SafePath, { modified = null, mode = null }: FileAttributes): Promise<void> {
     try {
       using held = await this.#jail.hold(path);
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(held.path, mode);
-      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, modified / 1000);
+      const info = await this.#stat(held);
+      this.#refuseHardLinked(info);
+      if (mode !== null && info.mode !== null) {
+        await Deno.chmod(held.path, (info.mode & 0o7000) | permissionBits(mode));
+      }
+      if (modified !== null) await Deno.utime(held.path, Date.now() / 1000, fileTime(modified));
     } catch (error) {
       throw osError(error, this.#named(path));
     }
@@ -296,7 +367,7 @@ export class LocalStorage implements Storage {
       try {
         await Deno.remove(target.path);
       } catch (error) {
-        if (osCode(error) !== "ENOTEMPTY" || !await this.#removeOrphans(target.path)) throw error;
+        if (osCode(error) !== "ENOTEMPTY" || !await this.#removeOrphans(target)) throw error;
         await Deno.remove(target.path);
       }
     } catch (error) {
@@ -305,13 +376,14 @@ export class LocalStorage implements Storage {
   }
 
   /** Removes the part files that nobody writes any more, if a folder has nothing else. */
-  async #removeOrphans(folder: string): Promise<boolean> {
+  async #removeOrphans({ folder: parent, name: folder }: HeldName): Promise<boolean> {
+    using held = this.#jail.at(parent, folder);
     const orphans: string[] = [];
-    for await (const { name } of Deno.readDir(folder)) {
+    for await (const { name } of Deno.readDir(held.path)) {
       if (!name.startsWith(PART_PREFIX) || this.#parts.has(name)) return false;
       orphans.push(name);
     }
-    await Promise.all(orphans.map((name) => Deno.remove(`${folder}/${name}`)));
+    await Promise.all(orphans.map((name) => Deno.remove(`${held.path}/${name}`)));
     return true;
   }
 
@@ -320,7 +392,8 @@ export class LocalStorage implements Storage {
     const folders: SafePath[] = [];
     let swept = 0;
     try {
-      using held = await this.#jail.hold(path);
+      // A folder that was exchanged for a link meanwhile is another one.
+      using held = await this.#jail.strict().hold(path);
       for await (const entry of Deno.readDir(held.path)) {
         if (signal.aborted) return swept;
         if (entry.isDirectory && oddName(entry.name) === null) folders.push(childPath(path, entry.name));
@@ -416,31 +489,13 @@ async function flushFolder(path: string): Promise<void> {
   await folder.sync();
 }
 
-function refuseAllButFiles(info: Deno.FileInfo): void {
-  if (info.isDirectory) throw new FshError("IS_DIRECTORY");
-  if (!info.isFile) throw new FshError("NOT_REGULAR");
-}
-
-/** Says before the first byte what would fail at the last: a folder of that name, a file that must stay. */
-async function refuseBadTarget(target: Held, options: WriteOptions): Promise<void> {
-  let info: Deno.FileInfo;
-  try {
-    info = await Deno.lstat(target.path);
-  } catch (error) {
-    if (isError(osError(error, ""), "NOT_FOUND")) return;
-    throw error;
-  }
-  if (info.isDirectory) throw new FshError("IS_DIRECTORY");
-  if (options.noReplace) throw new FshError("EXISTS");
-}
-
 /** A time beyond what a Date holds is no time. */
 function validTime(time: Date | null): number | null {
   const ms = time?.getTime() ?? NaN;
   return Number.isNaN(ms) ? null : ms;
 }
 
-function stored(name: string, info: Deno.FileInfo): Stored {
+function stored(name: string, info: FileFacts): Stored {
   const type: StoredType = info.isFile ? "file" : info.isDirectory ? "directory" : info.isSymlink ? "symlink" : "other";
   return {
     name,

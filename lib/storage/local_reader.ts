@@ -4,6 +4,7 @@ import type { Descriptors, FileIdentity } from "../native/native.ts";
 import { blockAt, type KnownSums } from "./known_sums.ts";
 import { osError } from "./os_error.ts";
 import { Patience } from "./patience.ts";
+import type { RegularFile } from "./regular_file.ts";
 import { type FileReader, MAX_REGION, type ReadOptions, type Stored } from "./storage.ts";
 
 /**
@@ -36,7 +37,7 @@ export interface LocalReaderOptions extends ReadOptions {
 export class LocalReader implements FileReader {
   readonly info: Stored;
   readonly #path: string;
-  readonly #file: Deno.FsFile;
+  readonly #file: RegularFile;
   readonly #direct: Direct | undefined;
   readonly #identity: FileIdentity | undefined;
   #at: number;
@@ -47,7 +48,7 @@ export class LocalReader implements FileReader {
   readonly #patience = new Patience(SLOW_READ);
 
   private constructor(
-    file: Deno.FsFile,
+    file: RegularFile,
     info: Stored,
     start: { at: number; left: number },
     options: LocalReaderOptions,
@@ -61,7 +62,7 @@ export class LocalReader implements FileReader {
     this.#identity = this.#direct?.system.identity(this.#direct.descriptor);
   }
 
-  static async start(file: Deno.FsFile, info: Stored, options: LocalReaderOptions): Promise<LocalReader> {
+  static async start(file: RegularFile, info: Stored, options: LocalReaderOptions): Promise<LocalReader> {
     const { offset = 0, length = null } = options;
     if (offset > info.size) throw new FshError("BAD_OFFSET", { detail: `${offset} of ${info.size} bytes` });
     if (offset > 0) await file.seek(offset, Deno.SeekMode.Start);

@@ -1,5 +1,6 @@
 import { frameBuffers } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
+import { fileTime } from "./file_time.ts";
 import type { Held } from "./jail.ts";
 import { Patience } from "./patience.ts";
 import { osError } from "./os_error.ts";
@@ -22,6 +23,8 @@ export interface LocalWriterOptions {
   readonly offset: number;
   /** Where the part file lies, by way of the held folder. */
   readonly part: string;
+  /** Sets the part file's permission bits. */
+  readonly setMode: (mode: number) => void;
   /** The target's name in its held folder; the writer lets go of it. */
   readonly target: Held;
   /** For error messages. */
@@ -109,11 +112,11 @@ export class LocalWriter implements FileWriter {
   }
 
   async commit(attributes: FileAttributes = {}): Promise<void> {
-    const { part, target, path, flushFolder, move } = this.#options;
+    const { part, target, path, flushFolder, move, setMode } = this.#options;
     const { modified = null, mode = null } = attributes;
     try {
-      if (modified !== null) await this.#setTime(new Date(modified));
-      if (mode !== null && Deno.build.os !== "windows") await Deno.chmod(part, mode);
+      if (modified !== null) await this.#setTime(fileTime(modified));
+      if (mode !== null && Deno.build.os !== "windows") setMode(mode);
       if (flushFolder) await this.#file.sync();
       this.#close();
       await move(part, target.path);
@@ -124,8 +127,8 @@ export class LocalWriter implements FileWriter {
     }
   }
 
-  #setTime(modified: Date): Promise<void> {
-    const now = new Date();
+  #setTime(modified: number): Promise<void> {
+    const now = Date.now() / 1000;
     return this.#options.patience.call(
       () => this.#file.utimeSync(now, modified),
       () => this.#file.utime(now, modified),

@@ -2,6 +2,7 @@ import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, isWithin, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
+import { permissionBits } from "./permission_bits.ts";
 import type {
   FileAttributes,
   FileReader,
@@ -121,7 +122,7 @@ export class MemoryStorage implements Storage {
               at += chunk.length;
             }
             const { modified, mode } = attributes;
-            this.#nodes.set(path, { content, modified: modified ?? Date.now(), mode: mode ?? 0o644 });
+            this.#nodes.set(path, { content, modified: modified ?? Date.now(), mode: permissionBits(mode ?? 0o644) });
             ended();
           }),
         abort: (options: { keep?: boolean } = {}) =>
@@ -157,7 +158,7 @@ export class MemoryStorage implements Storage {
   touch(path: SafePath, { modified, mode }: FileAttributes): Promise<void> {
     return attempt(() => {
       const node = this.#node(path);
-      this.#nodes.set(path, { ...node, modified: modified ?? node.modified, mode: mode ?? node.mode });
+      this.#nodes.set(path, { ...node, modified: modified ?? node.modified, mode: permissionBits(mode ?? node.mode) });
     });
   }
 

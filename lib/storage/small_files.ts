@@ -2,10 +2,12 @@ import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { readWhole, writeEach } from "./each_file.ts";
+import { fileTime } from "./file_time.ts";
 import type { Held, Jail, OpenFile } from "./jail.ts";
 import { osCode, osError } from "./os_error.ts";
-import { openPart, partName } from "./part_file.ts";
+import { openPart, partName, setPartMode } from "./part_file.ts";
 import type { Patience } from "./patience.ts";
+import { permissionBits } from "./permission_bits.ts";
 import type { SharedFlush } from "./shared_flush.ts";
 import type { NewFile, SmallFile, Storage } from "./storage.ts";
 
@@ -25,6 +27,8 @@ export interface SmallFilesOptions {
   /** The path as errors name it. */
   readonly named: (path: SafePath) => string;
   readonly flushFolder: (path: string) => Promise<void>;
+  /** Whether files have to be looked at more closely than the short way does. */
+  readonly careful: boolean;
   /** The long way, for what the short one does not do. */
   readonly storage: Pick<Storage, "openRead" | "openWrite">;
 }
@@ -58,10 +62,10 @@ export class LocalSmallFiles {
   }
 
   async *read(paths: Iterable<SafePath>, limit: number, room: Room): AsyncIterable<SmallFile | FshError> {
-    const { storage, patience } = this.#options;
+    const { storage, patience, careful } = this.#options;
     using folders = new HeldFolders(this.#options.jail);
     for (const path of paths) {
-      const short = patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
+      const short = careful || patience.isExhausted ? null : await this.#readShort(folders, path, { limit, room });
       yield short ?? await readWhole(storage, path, { limit, room });
     }
   }
@@ -89,7 +93,8 @@ export class LocalSmallFiles {
   }
 
   async write(files: readonly NewFile[], options: { noReplace?: boolean }): Promise<(FshError | null)[]> {
-    if (this.#options.patience.isExhausted) return await writeEach(this.#options.storage, files, options);
+    const { storage, patience, careful } = this.#options;
+    if (careful || patience.isExhausted) return await writeEach(storage, files, options);
     while (this.#groups >= GROUPS_AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
     this.#groups++;
     try {
@@ -127,12 +132,17 @@ export class LocalSmallFiles {
   }
 
   /** Writes a file's part; the file stays open, as its lock goes with that. */
-  #writePart(folder: Held, { path, content, modified = null, mode = null }: NewFile): Part {
+  #writePart(folder: Held, { path, content, modified = null, mode: wanted = null }: NewFile): Part {
+    const mode = wanted === null ? null : permissionBits(wanted);
     const { jail, parts } = this.#options;
     const base = baseName(path);
     const name = partName(base);
     try {
-      const file = jail.createFile(folder, name, { content, modified, mode });
+      const file = jail.createFile(folder, name, {
+        content,
+        modified,
+        mode,
+      });
       if (file) {
         parts.add(name);
         return { file, name };
@@ -141,12 +151,12 @@ export class LocalSmallFiles {
       // One was left by a transfer that was killed, or another one is writing it.
       if (osCode(error) !== "EEXIST") throw error;
     }
-    const part = openPart(folder.path, base, undefined);
+    const part = openPart(jail, folder, { base, options: undefined });
     parts.add(part.name);
     try {
       for (let at = 0; at < content.length;) at += part.file.writeSync(at === 0 ? content : content.subarray(at));
-      if (modified !== null) part.file.utimeSync(Date.now() / 1000, modified / 1000);
-      if (mode !== null && Deno.build.os !== "windows") Deno.chmodSync(`${folder.path}/${part.name}`, mode);
+      if (modified !== null) part.file.utimeSync(Date.now() / 1000, fileTime(modified));
+      if (mode !== null && Deno.build.os !== "windows") setPartMode(jail, folder, { ...part, mode });
       return part;
     } catch (error) {
       this.#discard(folder, part);
@@ -228,7 +238,7 @@ export class LocalSmallFiles {
       await this.#options.jail.renameNoReplace(`${folder.path}/${part.name}`, to);
     } catch (error) {
       this.#discard(folder, part);
-      throw error;
+      throw await isFolder(`${folder.path}/${baseName(file.path)}`) ? new FshError("IS_DIRECTORY") : error;
     }
     part.file.close();
     this.#options.parts.delete(part.name);
@@ -244,6 +254,10 @@ export class LocalSmallFiles {
     part.file.close();
     this.#options.parts.delete(part.name);
   }
+}
+
+async function isFolder(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(({ isDirectory }) => isDirectory, () => false);
 }
 
 /** The folders of files that come folder by folder: each is looked up once. */

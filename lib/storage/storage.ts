@@ -146,8 +146,11 @@ export interface Storage {
   mkdir(path: SafePath): Promise<void>;
   /** What a symbolic link says; NOT_LINK for anything else. */
   readLink(path: SafePath): Promise<string>;
-  /** Makes a symbolic link, or replaces one; EXISTS where anything else has the name. UNSUPPORTED where there are none. */
-  symlink(path: SafePath, target: string): Promise<void>;
+  /**
+   * Makes a symbolic link, or replaces one; EXISTS where anything else has the name, or with `noReplace` a link has.
+   * UNSUPPORTED where there are none.
+   */
+  symlink(path: SafePath, target: string, options?: Pick<WriteOptions, "noReplace">): Promise<void>;
   /** Sets time and permission bits of what is there, where they are given. */
   touch(path: SafePath, attributes: FileAttributes): Promise<void>;
   /** Removes a file, a symbolic link itself, or an empty folder. */

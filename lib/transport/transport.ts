@@ -18,7 +18,7 @@ export interface Connection {
    */
   readonly peerName?: string | undefined;
   /** Server over TLS: whether a client that knows its server by this name means this one. */
-  answersTo?(name: string): boolean;
+  readonly answersTo?: (name: string) => boolean;
   /** Waits for bytes and puts some into `buffer`; null once the peer has closed its side. */
   read(buffer: Uint8Array): Promise<number | null>;
   /** Takes some of `bytes`, at least one, waiting for room. `bytes` must stay as they are until it resolves. */

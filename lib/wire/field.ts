@@ -288,7 +288,7 @@ const time: FieldType<number | null> = {
 
 const mode: FieldType<number | null> = {
   max: 4,
-  doc: "u32, permission bits 0o7777; all ones: not known",
+  doc: "u32, permission bits 0o7777, of which 0o777 are taken over; all ones: not known",
   write: (writer, value) => writer.unsigned(value === null ? NO_MODE : value & 0o7777, 4),
   read(reader) {
     const value = reader.unsigned(4);

@@ -38,7 +38,8 @@ function guess(bytes: Uint8Array, text: string): string | null {
     return "HTTP";
   }
   if (text.startsWith("SSH-")) return "SSH";
-  if (bytes[0] === 0x16 && bytes[1] === 0x03) return "TLS";
+  // A handshake, or an alert about our preface (RFC 8446, section 5.1).
+  if ((bytes[0] === 0x16 || bytes[0] === 0x15) && bytes[1] === 0x03) return "TLS; fshs:// is FSH/1 over TLS";
   if (/^(220|EHLO |HELO |USER )/.test(text)) return "FTP or SMTP";
   if (text.startsWith("@RSYNCD:")) return "rsync";
   return null;

@@ -14,6 +14,7 @@ import { getFile, getToNull, putFile } from "./files.ts";
 import { type Comparison, measure, type Result, table } from "./measure.ts";
 import { Peers } from "./peers.ts";
 import { catchInterrupts, Interrupted, output } from "./processes.ts";
+import { tlsGet, tlsToNull } from "./tls.ts";
 import { getTree, putTree } from "./trees.ts";
 import { Workspace } from "./workspace.ts";
 
@@ -27,6 +28,8 @@ const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>
   "far-put-tree": farPutTree,
   "far-file": farFile,
   "cpu": serverCpu,
+  "tls": tlsGet,
+  "tls-null": tlsToNull,
   "hooked-get": hookedGet,
   "hooked-requests": hookedRequests,
 };

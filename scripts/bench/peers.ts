@@ -7,6 +7,12 @@ import type { Workspace } from "./workspace.ts";
 
 const root = Deno.uid() === 0;
 
+/** Files in PEM. */
+export interface IdentityFiles {
+  readonly cert: string;
+  readonly key: string;
+}
+
 /** The peers of one comparison; they end with it. */
 export class Peers implements AsyncDisposable {
   readonly #ends: (() => Promise<unknown>)[] = [];
@@ -34,12 +40,15 @@ export class Peers implements AsyncDisposable {
     return `rsync://127.0.0.1:${port}/files/`;
   }
 
-  /** `http://host:port/`, or null. */
-  async nginx(): Promise<string | null> {
+  /** `http://host:port/`, or `https://…` over TLS 1.3 with a certificate of its own; null where it is not installed. */
+  async nginx(identity?: IdentityFiles): Promise<string | null> {
     const program = await this.installed("nginx", "curl");
     if (!program) return null;
     const port = freePort();
     const { served, settings } = this.work;
+    const tls = identity
+      ? `ssl_protocols TLSv1.3; ssl_certificate "${identity.cert}"; ssl_certificate_key "${identity.key}";`
+      : "";
     const config = await this.write("nginx.conf", [
       "daemon off;",
       ...(root ? ["user root;"] : []),
@@ -52,11 +61,11 @@ export class Peers implements AsyncDisposable {
       "sendfile on;",
       "tcp_nopush on;",
       ...(await temporaryFolders(program)).map((name) => `${name} "${settings}/nginx-${name}";`),
-      `server { listen 127.0.0.1:${port}; root "${served}"; }`,
+      `server { listen 127.0.0.1:${port}${identity ? " ssl" : ""}; root "${served}"; ${tls} }`,
       "}",
     ]);
     await this.serve(port, program, "-p", settings, "-e", "stderr", "-c", config);
-    return `http://127.0.0.1:${port}/`;
+    return `${identity ? "https" : "http"}://127.0.0.1:${port}/`;
   }
 
   /** `ftp://host:port/`, open for everybody; or null. */

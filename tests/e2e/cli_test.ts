@@ -123,7 +123,11 @@ Deno.test("serve names a busy port and a folder that is a file", async () => {
   const busy = await fsh(["serve", server.folder, "--port", String(server.port)]);
   assertFails(busy, 1, `127.0.0.1:${server.port}`, "already in use", "--port");
   assertFails(await fsh(["serve", `${server.folder}/file`]), 1, `${server.folder}/file`, "not a folder");
-  assertFails(await fsh(["serve", server.folder, "--host", "203.0.113.1", "--port", "0"]), 1, "203.0.113.1");
+  assertFails(
+    await fsh(["serve", server.folder, "--host", "203.0.113.1", "--insecure", "--port", "0"]),
+    1,
+    "203.0.113.1",
+  );
 });
 
 Deno.test({

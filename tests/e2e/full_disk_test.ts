@@ -54,7 +54,15 @@ for (const durability of ["file", "none"]) {
       await placeOld(`${disk.path}/target`);
       const before = disk.free();
       for (const options of [[], ["--resume"]]) {
-        const args = ["get", ...options, "--durability", durability, `${server.url}large`, `${disk.path}/target`];
+        const args = [
+          "get",
+          "--force",
+          ...options,
+          "--durability",
+          durability,
+          `${server.url}large`,
+          `${disk.path}/target`,
+        ];
         await assertRefused(disk, before, await fsh(args));
       }
     },
@@ -78,7 +86,7 @@ for (const direction of ["get", "put"] as const) {
         if (i % 10 === 0) await placeOld(`${disk.path}/tree/${i}`);
       }
       const args = direction === "put" ? [source, server.url] : [`${server.url}tree`, disk.path];
-      const { code, err } = await fsh([direction, "-r", ...args]);
+      const { code, err } = await fsh([direction, "-r", ...(direction === "get" ? ["--force"] : []), ...args]);
       assertNotEquals(code, 0);
       assertMatch(err, NO_SPACE);
 

@@ -44,7 +44,7 @@ async function scene(direction: "get" | "put"): Promise<Scene> {
 function move(stage: Scene, url: string, source: string, target: string, ...options: string[]): Promise<Outcome> {
   const { direction, from, to } = stage;
   return direction === "get"
-    ? fsh(["get", ...options, url + source, `${to}/${target}`])
+    ? fsh(["get", "--force", ...options, url + source, `${to}/${target}`])
     : fsh(["put", ...options, `${from}/${source}`, url + target]);
 }
 

@@ -15,7 +15,7 @@ Deno.test({
     await using hosts = await TwoHosts.create();
     await using server = await ServerProcess.start({
       command: [...hosts.onServer, FSH],
-      args: ["--host", hosts.serverAddress, ...HEARTBEAT],
+      args: ["--host", hosts.serverAddress, "--insecure", ...HEARTBEAT],
     });
     await using local = await scratch();
     await Deno.writeFile(`${server.folder}/large`, new Uint8Array());

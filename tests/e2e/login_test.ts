@@ -9,6 +9,7 @@ import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
 import { accounts, PASSWORD, TOKEN } from "../support/accounts.ts";
 import { FSH, fsh, hasProgram, names, scratch } from "../support/program.ts";
+import { onTerminal as runOnTerminal } from "../support/terminal.ts";
 import { Proxy } from "../support/proxy.ts";
 import { store } from "../support/stored_files.ts";
 
@@ -152,28 +153,9 @@ Deno.test("fsh keygen without a file writes to the user's configuration, which o
   assertEquals(names(`${folder.path}/xdg/fsh`), ["id_ed25519", "id_ed25519.pub"]);
 });
 
-/** A shell line that runs fsh on a terminal of its own and types into it, a character at a time. */
-async function onTerminal(args: readonly string[], typed: string): Promise<{ code: number; shown: string }> {
-  const child = new Deno.Command("script", {
-    args: ["--quiet", "--return", "--command", [FSH, ...args].join(" ") + "; echo status $?; stty -a", "/dev/null"],
-    env: { ...NOTHING, FSH_LOG: "", FSH_URL: "" },
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "null",
-  }).spawn();
-  const keys = child.stdin.getWriter();
-  let shown = "";
-  let asked = false;
-  for await (const text of child.stdout.pipeThrough(new TextDecoderStream())) {
-    shown += text;
-    if (!asked && shown.includes("Password of")) {
-      asked = true;
-      await keys.write(new TextEncoder().encode(typed));
-    }
-  }
-  await keys.close().catch(() => {});
-  await child.status;
-  return { code: Number(/status (\d+)/.exec(shown)?.[1] ?? -1), shown };
+/** Runs fsh on a terminal and types there when it asks for a password. */
+function onTerminal(args: readonly string[], typed: string): Promise<{ code: number; shown: string }> {
+  return runOnTerminal([FSH, ...args], { after: "Password of", typed });
 }
 
 const terminal = { ignore: Deno.build.os !== "linux" || !hasProgram("script") };

@@ -111,7 +111,7 @@ Deno.test("a connection that is cut in mid-transfer is tried again without the u
   await using stage = await scene();
   const { proxy, server, local, content } = stage;
   const runs = [
-    ["get", `${proxy.url}there`, `${local}/copy`],
+    ["get", "--force", `${proxy.url}there`, `${local}/copy`],
     ["put", `${local}/here`, `${proxy.url}new`],
   ];
   for (const args of runs) {

@@ -26,6 +26,7 @@ Deno.test("rate-guard: an address is out after five failed logins, for as long a
     args: [
       "--host",
       "::",
+      "--insecure",
       ...shipped({
         "rate-guard": { ban: "4", delay: "10", exempt: "::1" },
         "auth-token": { file: accounts.tokens },

@@ -37,7 +37,7 @@ async function scene(direction: "get" | "put", content: Uint8Array, rate = 25_00
     to,
     args: (...options) =>
       direction === "get"
-        ? ["get", ...options, `${proxy.url}source`, `${to}/target`]
+        ? ["get", "--force", ...options, `${proxy.url}source`, `${to}/target`]
         : ["put", ...options, `${from}/source`, `${proxy.url}target`],
     async [Symbol.asyncDispose]() {
       await proxy[Symbol.asyncDispose]();

@@ -90,7 +90,7 @@ Deno.test("trees go both ways: empty folders, empty files, times, links skipped 
   assertEquals(code, 0, new TextDecoder().decode(stdout));
   assertEquals((await Deno.stat(`${local.path}/back/a/b/7`)).mtime?.getTime(), 1_000_000_000_000);
   // Into a folder that is there the tree goes by its name, as with cp -r.
-  assertEquals((await fsh(["get", "-r", `${server.url}tree`, local.path])).code, 0);
+  assertEquals((await fsh(["get", "-r", "--force", `${server.url}tree`, local.path])).code, 0);
   assert((await Deno.stat(`${local.path}/tree/void`)).isDirectory);
 });
 

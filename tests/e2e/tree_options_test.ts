@@ -192,7 +192,7 @@ for (const way of ["get", "put"] as const) {
       await Deno.writeFile(from, content);
       const before = proxy.passed.client + proxy.passed.server;
       const operands = way === "get" ? [`${proxy.url}${name}`, to] : [from, `${proxy.url}copy`];
-      const { code, err } = await fsh([way, "--compress", mode, ...operands]);
+      const { code, err } = await fsh([way, ...(way === "get" ? ["--force"] : []), "--compress", mode, ...operands]);
       assertEquals(code, 0, err);
       assertEquals(await Deno.readFile(to), content);
       const moved = (proxy.passed.client + proxy.passed.server - before) / content.length;

@@ -95,9 +95,9 @@ Deno.test("--limit-rate holds, on either side and in either direction", async ()
   const file = `${local.path}/file`;
   const runs = [
     ["put", "--limit-rate", "3M", file, `${free.url}file`],
-    ["get", "--limit-rate", "3M", `${free.url}file`, `${local.path}/copy`],
+    ["get", "--force", "--limit-rate", "3M", `${free.url}file`, `${local.path}/copy`],
     ["put", file, `${limited.url}file`],
-    ["get", `${limited.url}file`, `${local.path}/copy`],
+    ["get", "--force", `${limited.url}file`, `${local.path}/copy`],
   ];
   for (const args of runs) {
     const begun = performance.now();

@@ -1,32 +1,48 @@
 import { toText } from "@std/streams";
-import { FSH, peakMemory } from "./program.ts";
+import { FSH, hasProgram, peakMemory, type RunOptions } from "./program.ts";
 
 /** GNU time, which knows a program's peak from the system, not from looking now and then. */
 const TIME = "/usr/bin/time";
 
 export interface Measured {
   readonly code: number;
+  readonly out: string;
   readonly err: string;
   /** Most memory that the program had, in MiB. */
   readonly peak: number;
 }
 
-/** Runs fsh to its end, its output to nowhere, and tells the most memory that it had. */
-export async function measure(args: readonly string[]): Promise<Measured> {
+/**
+ * Runs fsh to its end and tells the most memory that it had. Its output goes to nowhere unless `output`; it is killed
+ * after so many `seconds`, where the system has GNU time and timeout(1).
+ */
+export async function measure(
+  args: readonly string[],
+  options: Omit<RunOptions, "stdin"> & { readonly output?: boolean; readonly seconds?: number } = {},
+): Promise<Measured> {
   const timed = hasTime();
-  const child = new Deno.Command(timed ? TIME : FSH, {
-    args: timed ? ["-q", "-f", "peak=%M", FSH, ...args] : [...args],
-    env: { FSH_LOG: "", FSH_URL: "" },
+  const { env = {}, cwd, output = false, seconds = 0 } = options;
+  // 0: for ever (timeout(1)).
+  const program = hasProgram("timeout") ? ["timeout", "-s", "KILL", String(seconds), FSH] : [FSH];
+  const [first = FSH, ...rest] = timed ? [TIME, "-q", "-f", "peak=%M", ...program] : [FSH];
+  const child = new Deno.Command(first, {
+    args: [...rest, ...args],
+    env: { FSH_LOG: "", FSH_URL: "", ...env },
+    ...(cwd ? { cwd } : {}),
     stdin: "null",
-    stdout: "null",
+    stdout: output ? "piped" : "null",
     stderr: "piped",
   }).spawn();
   let peak = 0;
   const timer = setInterval(() => peak = Math.max(peak, timed ? 0 : peakMemory(child.pid)), timed ? 1000 : 5);
-  const [{ code }, err] = await Promise.all([child.status, toText(child.stderr)]);
+  const [{ code }, out, err] = await Promise.all([
+    child.status,
+    output ? toText(child.stdout) : "",
+    toText(child.stderr),
+  ]);
   clearInterval(timer);
   const kib = /^peak=(\d+)$/m.exec(err)?.[1];
-  return { code, err, peak: kib === undefined ? peak : Number(kib) / 1024 };
+  return { code, out, err: err.replace(/^peak=\d+\n/m, ""), peak: kib === undefined ? peak : Number(kib) / 1024 };
 }
 
 function hasTime(): boolean {

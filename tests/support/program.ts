@@ -88,8 +88,10 @@ export class ServerProcess implements AsyncDisposable {
       if (done) throw new Error(`fsh serve did not start: ${await toText(child.stderr)}`);
       line += value;
     }
-    const url = /fsh:\/\/\S+?\//.exec(line)?.[0] ?? "";
-    return new ServerProcess(folder, url, child, out);
+    const url = /fshs?:\/\/\S+?\//.exec(line)?.[0] ?? "";
+    const server = new ServerProcess(folder, url, child, out);
+    server.#printed = line.slice(line.indexOf("\n") + 1);
+    return server;
   }
 
   get pid(): number {
@@ -97,12 +99,17 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   get port(): number {
-    return Number(new URL(this.url.replace("fsh:", "http:")).port);
+    return Number(new URL(this.url.replace(/^fshs?:/, "http:")).port);
   }
 
   /** What it has printed on standard output since it was ready. */
   get out(): string {
     return this.#printed;
+  }
+
+  /** The fingerprint of its certificate, as it prints it when it starts. */
+  get fingerprint(): Promise<string> {
+    return eventually("the fingerprint", 10_000, () => /^fsh: fingerprint (SHA256:\S+)\n/m.exec(this.#printed)?.[1]);
   }
 
   /** Everything that it has logged so far. */

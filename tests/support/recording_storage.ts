@@ -56,8 +56,8 @@ export class RecordingStorage implements Storage {
   readLink(path: SafePath): Promise<string> {
     return this.#note("readLink", path).readLink(path);
   }
-  symlink(path: SafePath, target: string): Promise<void> {
-    return this.#note("symlink", path).symlink(path, target);
+  symlink(path: SafePath, target: string, options?: Pick<WriteOptions, "noReplace">): Promise<void> {
+    return this.#note("symlink", path).symlink(path, target, options);
   }
   touch(path: SafePath, attributes: FileAttributes): Promise<void> {
     return this.#note("touch", path).touch(path, attributes);

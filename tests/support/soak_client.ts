@@ -131,7 +131,9 @@ export class SoakClient implements AsyncDisposable {
       target,
       args: (url, ...options) => {
         const flags = [...(tree ? ["-r"] : []), ...options];
-        return direction === "get" ? ["get", ...flags, url + remote, target] : ["put", ...flags, source, url + remote];
+        return direction === "get"
+          ? ["get", "--force", ...flags, url + remote, target]
+          : ["put", ...flags, source, url + remote];
       },
     };
   }

@@ -2,16 +2,17 @@ import { dirname, fromFileUrl, join } from "@std/path";
 
 const project = dirname(dirname(dirname(fromFileUrl(import.meta.url))));
 
+/** The command line of a script of the project. */
+function fromSource(...script: string[]): readonly string[] {
+  const config = join(project, "deno.json");
+  return [Deno.execPath(), "run", "--quiet", "--allow-all", "--config", config, join(project, ...script)];
+}
+
 /** The command line of fsh as it runs from source, for what needs no compiled executable. */
-export const FROM_SOURCE: readonly string[] = [
-  Deno.execPath(),
-  "run",
-  "--quiet",
-  "--allow-all",
-  "--config",
-  join(project, "deno.json"),
-  join(project, "main.ts"),
-];
+export const FROM_SOURCE = fromSource("main.ts");
+/** The same without a jail; needs FSH_NATIVE=off. */
+export const NAIVE = fromSource("tests", "support", "naive_serve.ts");
+export const SWAPPER = fromSource("tests", "support", "swapper.ts");
 
 /** Runs fsh from source to its end. */
 export async function fshFromSource(

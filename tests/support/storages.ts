@@ -1,5 +1,5 @@
 import { native } from "../../lib/native/load.ts";
-import { LocalStorage } from "../../lib/storage/local.ts";
+import { type LocalOptions, LocalStorage } from "../../lib/storage/local.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { Storage } from "../../lib/storage/storage.ts";
 
@@ -18,7 +18,7 @@ export interface StorageKind {
 }
 
 /** A local storage in a folder of its own, which lies in another one, so that a way out has somewhere to lead. */
-export async function localStorage(options: { portable?: boolean } = {}): Promise<TestStorage<LocalStorage>> {
+export async function localStorage(options: LocalOptions = {}): Promise<TestStorage<LocalStorage>> {
   const outside = await Deno.makeTempDir({ prefix: "fsh-test-" });
   const folder = `${outside}/root`;
   await Deno.mkdir(folder);
@@ -34,8 +34,14 @@ export async function localStorage(options: { portable?: boolean } = {}): Promis
 }
 
 export const LOCAL_KINDS = [
-  { name: `local (${native().descriptors ? "descriptors" : "checked paths"})`, open: () => localStorage() },
-  { name: "local (checked paths)", open: () => localStorage({ portable: true }) },
+  {
+    name: `local (${native().descriptors ? "descriptors" : "checked paths"})`,
+    open: (options: LocalOptions = {}) => localStorage(options),
+  },
+  {
+    name: "local (checked paths)",
+    open: (options: LocalOptions = {}) => localStorage({ ...options, portable: true }),
+  },
 ] as const;
 
 /** A test for every kind of local storage: what it does with a real folder. Not on Windows. */

@@ -1,10 +1,27 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { clipUtf8, decodeUtf8, encodeUtf8, equalBytes, printable, randomHex, toHex } from "../../../lib/base/bytes.ts";
+import { assert, assertEquals, assertStringIncludes, assertThrows } from "@std/assert";
+import {
+  clipUtf8,
+  decodeUtf8,
+  encodeUtf8,
+  equalBytes,
+  jsonText,
+  printable,
+  randomHex,
+  toHex,
+} from "../../../lib/base/bytes.ts";
 
 Deno.test("printable shows control characters instead of sending them", () => {
   assertEquals(printable("a\x1b[31mb"), "a\\x1b[31mb");
   assertEquals(printable("\n\t\r\0\x7f\x85\x9b"), "\\n\\t\\r\\x00\\x7f\\x85\\x9b");
   assertEquals(printable("\u202egnp\u2066\u2028"), "\\u202egnp\\u2066\\u2028");
+});
+
+Deno.test("jsonText is JSON, on one line and without a character that a terminal would execute", () => {
+  const value = { name: "\u001b]0;x\u0007\u009b2J\u202e\u200f\u061c\n\u2028", plain: "Báo cáo 😀", number: 1 };
+  const json = jsonText(value);
+  assertEquals(JSON.parse(json), value);
+  assertEquals(printable(json), json);
+  assertStringIncludes(json, "Báo cáo 😀");
 });
 
 Deno.test("printable leaves text of any language alone", () => {

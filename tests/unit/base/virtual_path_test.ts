@@ -139,12 +139,27 @@ Deno.test("on Windows oddName refuses what that system reads as something else",
       "com¹",
       "aux.tar.gz",
       "PRN",
+      "con .txt",
+      "CONIN$",
+      "conout$.log",
+      "file:stream",
+      "file::$DATA",
+      "C:",
+      "..\\up",
+      "a\u0001",
     ]
   ) {
-    assertEquals(typeof oddName(name, true), "string", name);
-    assertEquals(oddName(name, false), null, name);
+    assertEquals(typeof oddName(name, "windows"), "string", name);
+    assertEquals(oddName(name, "linux"), null, name);
   }
   for (const name of ["a", "console", "com", "com10", "nulls", ".a", "Báo cáo", "a b", "-a"]) {
-    assertEquals(oddName(name, true), null, name);
+    assertEquals(oddName(name, "windows"), null, name);
+  }
+});
+
+Deno.test("unfinished files are reserved in whatever case the platform does not tell apart", () => {
+  for (const os of ["linux", "darwin", "windows"] as const) {
+    assertEquals(typeof oddName(".fsh-part-1", os), "string");
+    assertEquals(oddName(".FSH-Part-1", os) === null, os === "linux", os);
   }
 });

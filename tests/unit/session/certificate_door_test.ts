@@ -4,7 +4,7 @@ import { OwnCertificate } from "../../../lib/base/own_certificate.ts";
 import { Handshake, type HandshakeOptions, type HandshakeStep } from "../../../lib/session/handshake.ts";
 import { decodeMessage, type MessageOf, readHeader } from "../../../lib/wire/codec.ts";
 import { frameName, HEADER_BYTES } from "../../../lib/wire/frames.ts";
-import { Authority } from "../../support/client_certificates.ts";
+import { TestAuthority } from "../../support/certificates.ts";
 import { assertThrowsError } from "../../support/named_errors.ts";
 
 type Shaken = MessageOf<"HELLO" | "AUTH" | "CHALLENGE" | "READY">;
@@ -12,9 +12,9 @@ type Shaken = MessageOf<"HELLO" | "AUTH" | "CHALLENGE" | "READY">;
 const limits = { window: 1_000_000, maxStreams: 64, heartbeat: 0, misses: 3 };
 const NAME = "SHA256:server";
 
-const office = await Authority.make("Office");
+const office = await TestAuthority.make();
 const clientTrust = await ClientTrust.parse(office.pem);
-const anna = OwnCertificate.parse(await office.issue({ name: "anna" }));
+const anna = OwnCertificate.parse(await office.issue({ names: ["anna"] }));
 
 function server(own: Partial<HandshakeOptions> = {}): Handshake {
   return new Handshake("server", {
@@ -79,7 +79,7 @@ Deno.test("without a certificate a client says what it lacks, and does not get p
 });
 
 Deno.test("a stranger's certificate, and a certificate without its key, are refused and named in the claim", async () => {
-  const stranger = OwnCertificate.parse(await (await Authority.make("Office")).issue({ name: "anna" }));
+  const stranger = OwnCertificate.parse(await (await TestAuthority.make()).issue({ names: ["anna"] }));
   const to = server();
   const strange = client({ credentials: { user: "", certificate: stranger } });
   assertThrowsError(() => shake(strange, to), "AUTH_FAILED");

@@ -1,0 +1,49 @@
+import { ALL_RIGHTS, type Right } from "../base/rights.ts";
+import { native } from "../native/load.ts";
+
+/**
+ * Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand; who is met
+ * for the first time is remembered in a file.
+ */
+const REMOTE: readonly Right[] = ["net", "env", "read", "write"];
+/** Changes files of the operator's, and keeps their owner. */
+const FILES: readonly Right[] = ["read", "write", "env", "sys"];
+
+/** Runs plugins: those that ship in this process, others in processes of this program, whose sandboxes get any of these. */
+const PLUGINS: readonly Right[] = ["read", "write", "net", "env", "sys", "run"];
+
+interface Row {
+  readonly keeps: readonly Right[];
+  /** Opens files by descriptors that the kernel confines: the runtime does that only while it has every permission. */
+  readonly confined?: true;
+}
+
+/** What each subcommand keeps of the permissions that fsh starts with; the rest is given up before it runs. */
+export const RIGHTS: Readonly<Record<string, Row>> = {
+  serve: { keeps: PLUGINS, confined: true },
+  explain: { keeps: PLUGINS, confined: true },
+  plugin: { keeps: PLUGINS },
+  get: { keeps: REMOTE, confined: true },
+  put: { keeps: [...REMOTE, "sys"], confined: true },
+  verify: { keeps: REMOTE, confined: true },
+  ls: { keeps: REMOTE },
+  stat: { keeps: REMOTE },
+  hash: { keeps: REMOTE },
+  mkdir: { keeps: REMOTE },
+  rm: { keeps: REMOTE },
+  mv: { keeps: REMOTE },
+  ping: { keeps: REMOTE },
+  passwd: { keeps: FILES },
+  token: { keeps: FILES },
+  forget: { keeps: ["read", "write", "env"] },
+  keygen: { keeps: ["read", "write", "env"] },
+  help: { keeps: ["env"] },
+  version: { keeps: ["env"] },
+};
+
+/** What a subcommand keeps on this system. One without a row keeps nothing. */
+export function rightsOf(subcommand: string): readonly Right[] {
+  const row = Object.hasOwn(RIGHTS, subcommand) ? RIGHTS[subcommand] : undefined;
+  if (row === undefined) return [];
+  return row.confined && native().descriptors !== null ? ALL_RIGHTS : row.keeps;
+}

@@ -1,0 +1,173 @@
+import { Certificate } from "../base/certificate.ts";
+import { FshError, toFshError } from "../base/errors.ts";
+import type { Log } from "../base/log.ts";
+import { stampOf } from "../hooks/file_stamp.ts";
+import { readText, replaceFile } from "../hooks/replace_file.ts";
+import { osError } from "../storage/os_error.ts";
+import { makeSelfSigned } from "../transport/self_signed.ts";
+import { type Identity, TlsTransport } from "../transport/tls.ts";
+import type { Args, OptionRow } from "./args.ts";
+import { configFile } from "./config_folder.ts";
+import { readSecretFile } from "./secret_file.ts";
+
+/** Options of a server that encrypts. */
+export const TLS_OPTIONS: readonly OptionRow[] = [
+  { name: "tls", help: "encrypt (fshs://); the key and certificate for it are made at the first start" },
+  {
+    name: "cert",
+    value: "FILE",
+    help: "a certificate of your own in PEM, its chain behind it; --tls is then understood",
+  },
+  { name: "key", value: "FILE", help: "its private key in PEM, readable for its owner only" },
+];
+
+/** The server's own key and certificate in the configuration folder: one file, so that they are never of two minds. */
+const OWN_FILE = "server.pem";
+/** Milliseconds between two looks at the files; a change counts once it has lasted from one to the next. */
+const WATCH_INTERVAL = 2_000;
+
+/** Blocks of PEM (RFC 7468). One file may hold several. */
+const PRIVATE_KEY = /-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]+-----END \1-----/;
+const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
+
+interface Files {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** The TLS side of a server: its identity, which is read again when the files change. */
+export class ServerTls {
+  readonly transport: TlsTransport;
+  readonly #files: Files;
+  readonly #log: Log;
+  readonly #timer: ReturnType<typeof setInterval>;
+  #certificate: Certificate;
+  /** Of the files as they were last read. */
+  #stamp: string;
+  #changing: string | null = null;
+  #reading: Promise<void> = Promise.resolve();
+
+  private constructor(files: Files, own: { identity: Identity; certificate: Certificate; stamp: string; log: Log }) {
+    this.#files = files;
+    this.#log = own.log;
+    this.#certificate = own.certificate;
+    this.#stamp = own.stamp;
+    this.transport = new TlsTransport({ identity: own.identity });
+    this.#timer = setInterval(() => void this.#look(), WATCH_INTERVAL);
+  }
+
+  /**
+   * Null where the server does not encrypt.
+   *
+   * @throws {FshError} USAGE: --cert without --key, a key that others can read, files that don't fit or hold no such
+   * thing; NOT_FOUND, NOT_PERMITTED, and what making the files fails with
+   */
+  static async open(args: Args, log: Log): Promise<ServerTls | null> {
+    const given = args.has("cert") || args.has("key");
+    if (!given && !args.has("tls")) return null;
+    if (args.has("cert") !== args.has("key")) {
+      throw new FshError("USAGE", { subject: "--cert and --key", detail: "each needs the other" });
+    }
+    const files = given ? { cert: args.value("cert"), key: args.value("key") } : await ownFiles();
+    const stamp = await stampOf([files.cert, files.key]);
+    const { identity, certificate } = await readIdentity(files);
+    warnOfValidity(certificate, log);
+    return new ServerTls(files, { identity, certificate, stamp, log });
+  }
+
+  get fingerprint(): string {
+    return this.#certificate.fingerprint;
+  }
+
+  /** Reads the files again. What can't be used is logged, and changes nothing. Sessions stay as they are. */
+  reload(): Promise<void> {
+    this.#reading = this.#reading.then(() => this.#read());
+    return this.#reading;
+  }
+
+  async #read(): Promise<void> {
+    this.#stamp = await stampOf([this.#files.cert, this.#files.key]);
+    this.#changing = null;
+    try {
+      const { identity, certificate } = await readIdentity(this.#files);
+      if (certificate.fingerprint === this.fingerprint) return;
+      await this.transport.exchange(identity);
+      this.#certificate = certificate;
+      this.#log.info("certificate exchanged", { fingerprint: certificate.fingerprint });
+      warnOfValidity(certificate, this.#log);
+    } catch (error) {
+      const message = toFshError(error).message;
+      this.#log.error("certificate not usable; the one before stays", { file: this.#files.cert, error: message });
+    }
+  }
+
+  async #look(): Promise<void> {
+    const stamp = await stampOf([this.#files.cert, this.#files.key]);
+    // Whoever replaces two files does it one after the other.
+    if (stamp !== this.#stamp && stamp === this.#changing) await this.reload();
+    else this.#changing = stamp;
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#reading;
+  }
+}
+
+/** The server's own files; made if there are none. Of several that start at once, one makes them. */
+async function ownFiles(): Promise<Files> {
+  const path = await configFile(OWN_FILE, "use --cert and --key");
+  if (await readable(path) === null) {
+    await replaceFile(path, async (old) => {
+      if (old !== null) return old;
+      const { cert, key } = await makeSelfSigned({ names: ["localhost", "127.0.0.1", "::1", ...hostNames()] });
+      return key + cert;
+    });
+  }
+  return { cert: path, key: path };
+}
+
+/** The text, or null if there is no such file; one that may not be read is somebody's all the same. */
+async function readable(path: string): Promise<string | null> {
+  try {
+    return await readText(path);
+  } catch (error) {
+    throw osError(error, path);
+  }
+}
+
+function hostNames(): string[] {
+  const name = Deno.hostname();
+  return /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/i.test(name) ? [name] : [];
+}
+
+async function readIdentity(files: Files): Promise<{ identity: Identity; certificate: Certificate }> {
+  const wrong = (subject: string, detail: string) => new FshError("USAGE", { subject, detail });
+  const secret = await readSecretFile(files.key);
+  const text = files.cert === files.key ? secret : await Deno.readTextFile(files.cert).catch((error) => {
+    throw osError(error, files.cert);
+  });
+  const [key] = secret.match(PRIVATE_KEY) ?? [];
+  if (key === undefined) throw wrong(files.key, "it holds no unencrypted private key in PEM");
+  const chain = text.match(CERTIFICATES)?.join("\n");
+  if (chain === undefined) throw wrong(files.cert, "it holds no certificate in PEM");
+  const certificate = Certificate.fromPem(chain);
+  if (certificate.isAuthority) {
+    throw wrong(
+      files.cert,
+      "the first certificate is an authority's, which no client takes for a server; CA:FALSE is due",
+    );
+  }
+  if (!certificate.belongsTo(key)) throw wrong(files.key, `the key is not that of the certificate in ${files.cert}`);
+  return { identity: { cert: chain, key }, certificate };
+}
+
+function warnOfValidity({ validity: { from, to }, fingerprint }: Certificate, log: Log): void {
+  const now = Date.now();
+  if (now >= from.getTime() && now <= to.getTime()) return;
+  log.warn("certificate not valid now; clients refuse it", {
+    fingerprint,
+    from: from.toISOString(),
+    to: to.toISOString(),
+  });
+}

@@ -1,0 +1,169 @@
+import type { Room } from "../base/arena.ts";
+import { decodeUtf8 } from "../base/bytes.ts";
+import { FshError } from "../base/errors.ts";
+import type { SafePath } from "../base/virtual_path.ts";
+import type { Confinement, Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
+import {
+  below,
+  type Held,
+  type Jail,
+  type JailOptions,
+  leadsOut,
+  type NameBatch,
+  type OpenFile,
+  renameIfAbsent,
+} from "./jail.ts";
+import type { KnownSums } from "./known_sums.ts";
+import type { Direct } from "./local_reader.ts";
+import { osCode } from "./os_error.ts";
+
+interface HeldDescriptor extends Held {
+  readonly descriptor: number;
+}
+
+/** The way by descriptors: the kernel keeps every path below the root, and what is held can't be exchanged. */
+export class DescriptorJail implements Jail {
+  readonly pins = true;
+  readonly flushesAll = true;
+  readonly #system: Descriptors;
+  readonly #root: number;
+  readonly #options: JailOptions;
+  readonly #way: Confinement;
+  /** For one name of a held folder. */
+  readonly #step: Confinement;
+
+  constructor(
+    root: string | number,
+    system: Descriptors,
+    options: JailOptions & { readonly links?: boolean } = {},
+  ) {
+    const { links = true, oneFileSystem = false } = options;
+    this.#system = system;
+    this.#root = typeof root === "number" ? root : system.holdRoot(root);
+    this.#options = options;
+    this.#way = { links, mounts: !oneFileSystem };
+    this.#step = { links: false, mounts: !oneFileSystem };
+  }
+
+  strict(): DescriptorJail {
+    return new DescriptorJail(this.#root, this.#system, { ...this.#options, links: false });
+  }
+
+  async resolve(path: SafePath): Promise<SafePath> {
+    if (this.#isStraight(path)) return path;
+    using held = await this.hold(path);
+    return below(Deno.readLinkSync(this.#system.pathOf(this.#root)), Deno.readLinkSync(held.path), path);
+  }
+
+  /** Most paths have no link in them, and the kernel says so in one call. */
+  #isStraight(path: SafePath): boolean {
+    try {
+      this.#system.close(this.#system.holdBeneath(this.#root, beneath(path), this.#step));
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  // deno-lint-ignore require-await
+  async hold(path: SafePath): Promise<HeldDescriptor> {
+    try {
+      return this.#held(this.#system.holdBeneath(this.#root, beneath(path), this.#way));
+    } catch (error) {
+      if (osCode(error) === "EXDEV") throw leadsOut(this.#options, path);
+      // openat2(2), RESOLVE_NO_SYMLINKS.
+      if (!this.#way.links && osCode(error) === "ELOOP") throw new FshError("NOT_FOUND", { cause: error });
+      throw error;
+    }
+  }
+
+  at(folder: HeldDescriptor, name: string): HeldDescriptor {
+    return this.#held(this.#system.holdBeneath(folder.descriptor, name, this.#step));
+  }
+
+  #held(descriptor: number): HeldDescriptor {
+    return {
+      descriptor,
+      path: this.#system.pathOf(descriptor),
+      [Symbol.dispose]: () => this.#system.close(descriptor),
+    };
+  }
+
+  look(held: HeldDescriptor): Deno.FileInfo {
+    return Deno.statSync(held.path);
+  }
+
+  isElsewhere(folder: HeldDescriptor, name: string): boolean {
+    if (this.#step.mounts) return false;
+    try {
+      using _held = this.at(folder, name);
+      return false;
+    } catch (error) {
+      return osCode(error) === "EXDEV";
+    }
+  }
+
+  async *names(held: HeldDescriptor): AsyncIterable<NameBatch> {
+    const folder = this.#system.openFolder(held.descriptor);
+    try {
+      for (;;) {
+        const raw = this.#system.names(folder);
+        if (raw.length === 0) return;
+        yield raw.map((name) => {
+          try {
+            return decodeUtf8(name);
+          } catch {
+            return null;
+          }
+        });
+      }
+    } finally {
+      this.#system.close(folder);
+    }
+  }
+
+  readFile(folder: HeldDescriptor, name: string, { limit, room }: { limit: number; room: Room }): RawFile | null {
+    // What is mounted over the name would be opened.
+    return this.#step.mounts ? this.#system.readFile(folder.descriptor, name, limit, room) : null;
+  }
+
+  describe(folder: HeldDescriptor, name: string): RawInfo {
+    return this.#system.describe(folder.descriptor, name);
+  }
+
+  openDirect(held: HeldDescriptor, sums: KnownSums): Direct {
+    return { system: this.#system, descriptor: this.#system.openFile(held.descriptor), sums };
+  }
+
+  createFile(folder: HeldDescriptor, name: string, file: NewRawFile): OpenFile {
+    const descriptor = this.#system.createFile(folder.descriptor, name, file);
+    return { sync: () => this.#system.flush(descriptor), close: () => this.#system.close(descriptor) };
+  }
+
+  renameWithin(folder: HeldDescriptor, from: string, to: string): void {
+    this.#system.renameWithin(folder.descriptor, from, to);
+  }
+
+  flushAll(): Promise<void> {
+    return this.#system.flushAll(this.#root);
+  }
+
+  async renameNoReplace(from: string, to: string): Promise<void> {
+    try {
+      this.#system.renameNoReplace(from, to);
+    } catch (error) {
+      // Not every file system knows the flag (renameat2(2): EINVAL).
+      if (osCode(error) !== "EINVAL" && osCode(error) !== "ENOSYS") throw error;
+      await renameIfAbsent(from, to);
+    }
+  }
+
+  close(): void {
+    this.#system.close(this.#root);
+  }
+}
+
+/** A path as openat2 takes it, relative to the root. */
+function beneath(path: SafePath): string {
+  return path === "/" ? "." : path.slice(1);
+}

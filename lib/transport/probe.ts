@@ -1,0 +1,52 @@
+import { Certificate, isAddress } from "../base/certificate.ts";
+import { FshError } from "../base/errors.ts";
+import { type ConnectOptions, formatAddress } from "./transport.ts";
+import { PROTOCOL } from "./tls.ts";
+
+/**
+ * Asks a server for its certificate, whatever that is, on a connection of its own over which nothing else is said. It
+ * proves nothing: what is done next must check it.
+ *
+ * @throws {FshError} TLS_FAILED, HANDSHAKE_TIMEOUT, CERTIFICATE_UNUSABLE, INTERRUPTED
+ */
+export async function probeCertificate(options: ConnectOptions): Promise<Certificate> {
+  const { connect } = await import("node:tls");
+  const { hostname, port, timeout, signal } = options;
+  const subject = formatAddress(hostname, port);
+  const { promise, resolve, reject } = Promise.withResolvers<Certificate>();
+  const interrupted = () => reject(new FshError("INTERRUPTED"));
+  const late = () => reject(new FshError("HANDSHAKE_TIMEOUT", { subject, detail: `TLS, within ${timeout / 1000} s` }));
+  const timer = timeout > 0 ? setTimeout(late, timeout) : undefined;
+  const socket = connect({
+    host: hostname,
+    port,
+    rejectUnauthorized: false,
+    ALPNProtocols: [PROTOCOL],
+    ...(isAddress(hostname) ? {} : { servername: hostname }),
+  });
+  socket.on("error", (cause) => reject(new FshError("TLS_FAILED", { subject, detail: cause.message, cause })));
+  socket.on("close", () => reject(new FshError("TLS_FAILED", { subject, detail: "cut off in the TLS handshake" })));
+  socket.on("secureConnect", () => {
+    try {
+      const { raw } = socket.getPeerCertificate();
+      if (!raw) throw new FshError("CERTIFICATE_UNUSABLE", { subject, detail: "it shows none" });
+      resolve(Certificate.fromDer(raw));
+    } catch (error) {
+      reject(error instanceof FshError ? error.about(subject) : error);
+    }
+  });
+  signal?.addEventListener("abort", interrupted);
+  try {
+    if (signal?.aborted) interrupted();
+    const certificate = await promise;
+    // With a goodbye, so that the server does not take it for a cut.
+    socket.end(() => socket.destroy());
+    return certificate;
+  } catch (error) {
+    socket.destroy();
+    throw error;
+  } finally {
+    clearTimeout(timer);
+    signal?.removeEventListener("abort", interrupted);
+  }
+}

@@ -1,0 +1,143 @@
+import type { FileRegion } from "../base/file_region.ts";
+import { FshError } from "../base/errors.ts";
+import { isLoopback } from "../base/loopback.ts";
+import { native } from "../native/load.ts";
+import type { KeepAlive, NativeSocket } from "../native/native.ts";
+import { connectionError } from "./socket_error.ts";
+import { type Connection, formatAddress } from "./transport.ts";
+
+/** 60 s idle, 10 s interval, 3 probes: a peer that vanished is noticed within 90 s even with the heartbeat off. */
+export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 };
+
+/**
+ * Within one machine there is no congestion to control, and where the system's choice paces what it sends (BBR), its
+ * timers cost more than the transfer. This one is built into every Linux kernel and open to every user.
+ */
+const UNPACED = "reno";
+
+export interface SocketOptions {
+  readonly keepAlive: KeepAlive;
+  /** Set where TLS is spoken over the socket. */
+  readonly tls?: {
+    /** Resolves once the handshake is done, before which nothing is read or written; rejects with an FshError. */
+    readonly ready: Promise<void> | null;
+    /** What went wrong, as an FshError about `subject`. */
+    readonly failure: (cause: unknown, subject: string) => FshError;
+    /** See `Connection`. */
+    readonly peerName?: string | undefined;
+    readonly answersTo?: (name: string) => boolean;
+  };
+}
+
+/** A TCP connection, with or without TLS over it. */
+export class SocketConnection implements Connection {
+  readonly local: string;
+  readonly remote: string;
+  readonly secure: boolean | undefined;
+  readonly peerName: string | undefined;
+  readonly answersTo?: (name: string) => boolean;
+  readonly #socket: Deno.TcpConn | Deno.TlsConn;
+  readonly #failure: (cause: unknown, subject: string) => FshError;
+  #ready: Promise<void> | null;
+  #native: NativeSocket | null = null;
+  #writing = false;
+  #closed = false;
+
+  constructor(socket: Deno.TcpConn | Deno.TlsConn, { keepAlive, tls }: SocketOptions) {
+    this.#socket = socket;
+    this.#ready = tls?.ready ?? null;
+    this.#failure = tls?.failure ?? connectionError;
+    this.secure = tls ? true : undefined;
+    this.peerName = tls?.peerName;
+    if (tls?.answersTo) this.answersTo = tls.answersTo;
+    const { localAddr, remoteAddr } = socket;
+    this.local = formatAddress(localAddr.hostname, localAddr.port);
+    this.remote = formatAddress(remoteAddr.hostname, remoteAddr.port);
+    try {
+      // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather. Where TLS is spoken the
+      // runtime does not offer these two.
+      if ("setNoDelay" in socket) {
+        socket.setNoDelay(true);
+        socket.setKeepAlive(true);
+      }
+      this.#native = native().sockets?.find({ localAddr, remoteAddr }) ?? null;
+      this.#native?.setNoDelay();
+      this.#native?.setKeepAlive(keepAlive);
+      if (isLoopback(remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
+    } catch {
+      // The peer is gone already; the first read says so.
+    }
+  }
+
+  async read(buffer: Uint8Array): Promise<number | null> {
+    if (this.#ready) await this.#handshake(this.#ready);
+    try {
+      return await this.#socket.read(buffer);
+    } catch (cause) {
+      throw this.#failure(cause, this.remote);
+    }
+  }
+
+  async write(bytes: Uint8Array): Promise<number> {
+    if (this.#ready) await this.#handshake(this.#ready);
+    this.#writing = true;
+    try {
+      return await this.#socket.write(bytes);
+    } catch (cause) {
+      throw this.#failure(cause, this.remote);
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  async #handshake(ready: Promise<void>): Promise<void> {
+    await ready;
+    this.#ready = null;
+  }
+
+  /** Not through TLS: the system would send the bytes as they are. */
+  get writeFile(): ((region: FileRegion, at: number) => Promise<number>) | undefined {
+    return this.#native && !this.secure ? (region, at) => this.#writeFile(region, at) : undefined;
+  }
+
+  async #writeFile({ descriptor, offset, length }: FileRegion, at: number): Promise<number> {
+    this.#writing = true;
+    try {
+      return await this.#native?.sendFile(descriptor, offset + at, length - at) ?? 0;
+    } catch (cause) {
+      throw new FshError("CONNECTION_RESET", { subject: this.remote, cause });
+    } finally {
+      this.#writing = false;
+    }
+  }
+
+  cork(on: boolean): void {
+    if (!this.#closed) this.#native?.cork(on);
+  }
+
+  async closeWrite(): Promise<void> {
+    try {
+      if (this.#ready) await this.#handshake(this.#ready);
+      await this.#socket.closeWrite();
+    } catch (cause) {
+      // Already gone: there is nothing left to say it to.
+      if (this.#ready || cause instanceof Deno.errors.NotConnected || cause instanceof Deno.errors.BadResource) return;
+      throw this.#failure(cause, this.remote);
+    }
+  }
+
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    // The runtime's close does not end a write that waits for room.
+    if (this.#writing) this.#native?.shutdown();
+    this.#native?.release();
+    this.#socket.close();
+  }
+
+  abort(): void {
+    if (this.#closed) return;
+    this.#native?.reset();
+    this.close();
+  }
+}

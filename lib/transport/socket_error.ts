@@ -1,0 +1,39 @@
+import { FshError } from "../base/errors.ts";
+import { formatAddress, type ListenOptions } from "./transport.ts";
+
+/** What went wrong with a socket, told apart: refused, unreachable, reset, given up by the kernel, closed. */
+export function connectionError(cause: unknown, subject: string): FshError {
+  const text = String(cause);
+  if (cause instanceof Deno.errors.ConnectionRefused) {
+    return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
+  }
+  if (
+    cause instanceof Deno.errors.ConnectionReset || cause instanceof Deno.errors.ConnectionAborted ||
+    cause instanceof Deno.errors.BrokenPipe
+  ) return new FshError("CONNECTION_RESET", { subject, cause });
+  if (cause instanceof Deno.errors.TimedOut) {
+    return new FshError("PEER_TIMEOUT", { subject, detail: "the peer's system did not answer", cause });
+  }
+  if (/os error (101|113|65|10051|10065)\b|unreachable|no route/i.test(text)) {
+    return new FshError("UNREACHABLE", { subject, cause });
+  }
+  if (/os error (23|24)\b|too many open files/i.test(text)) return new FshError("TOO_MANY_FILES", { subject, cause });
+  return new FshError("CONNECTION_LOST", { subject, cause });
+}
+
+/** Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address. */
+export function listenError(cause: unknown, { hostname, port }: ListenOptions): FshError {
+  const subject = formatAddress(hostname, port);
+  if (cause instanceof Deno.errors.AddrInUse) {
+    return new FshError("ADDRESS_IN_USE", { subject, detail: "stop the other program or take another --port", cause });
+  }
+  if (cause instanceof Deno.errors.AddrNotAvailable) return new FshError("ADDRESS_UNAVAILABLE", { subject, cause });
+  if (cause instanceof Deno.errors.PermissionDenied) {
+    const detail = port < 1024 ? "ports below 1024 need root; take a --port from 1024 on" : undefined;
+    return new FshError("PORT_DENIED", { subject, detail, cause });
+  }
+  if (/lookup|resolv|Name or service/i.test(String(cause))) {
+    return new FshError("UNKNOWN_HOST", { subject: hostname, cause });
+  }
+  return connectionError(cause, subject);
+}
