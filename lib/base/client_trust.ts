@@ -2,6 +2,7 @@ import { type KeyObject, verify, X509Certificate } from "node:crypto";
 import { printable } from "./bytes.ts";
 import { Certificate } from "./certificate.ts";
 import { FshError } from "./errors.ts";
+import { certificatesIn } from "./pem.ts";
 
 /** What is known of a client by its certificate. */
 export interface CertificateFacts {
@@ -69,7 +70,7 @@ export class ClientTrust {
 
   /** Reads certificates in PEM, one or more. @throws {FshError} USAGE: there is none, or one can't be read */
   static async parse(pem: string): Promise<ClientTrust> {
-    const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]*-----END CERTIFICATE-----/g) ?? [];
+    const blocks = certificatesIn(pem);
     if (blocks.length === 0) throw new FshError("USAGE", { detail: "it holds no certificate in PEM" });
     const anchors = blocks.map((block, index) => {
       try {

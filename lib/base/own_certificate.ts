@@ -1,6 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from "node:crypto";
 import { digestFor } from "./client_trust.ts";
 import { FshError } from "./errors.ts";
+import { certificatesIn, privateKeyIn } from "./pem.ts";
 
 /** A client's own certificate with its private key. */
 export class OwnCertificate {
@@ -18,11 +19,12 @@ export class OwnCertificate {
    * @throws {FshError} USAGE: what is wrong with them, and nothing of what is in the key
    */
   static parse(pem: { readonly cert: string; readonly key: string }): OwnCertificate {
-    const certificate = attempt("it holds no certificate in PEM", () => new X509Certificate(pem.cert));
+    const [first = ""] = certificatesIn(pem.cert);
+    const certificate = attempt("it holds no certificate in PEM", () => new X509Certificate(first));
     if (/ENCRYPTED/.test(pem.key)) {
       throw unusable("the key is encrypted, which is not supported; decrypt it with openssl pkey");
     }
-    const key = attempt("it holds no private key in PEM", () => createPrivateKey(pem.key));
+    const key = attempt("it holds no private key in PEM", () => createPrivateKey(privateKeyIn(pem.key) ?? ""));
     const isPair = attempt("its key is of a kind that can't be used here", () => {
       const spki = { type: "spki", format: "der" } as const;
       return createPublicKey(key).export(spki).equals(certificate.publicKey.export(spki));

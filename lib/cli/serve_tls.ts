@@ -1,6 +1,7 @@
 import { Certificate } from "../base/certificate.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { certificatesIn, privateKeyIn } from "../base/pem.ts";
 import { stampOf } from "../hooks/file_stamp.ts";
 import { readText, replaceFile } from "../hooks/replace_file.ts";
 import { osError } from "../storage/os_error.ts";
@@ -25,10 +26,6 @@ export const TLS_OPTIONS: readonly OptionRow[] = [
 const OWN_FILE = "server.pem";
 /** Milliseconds between two looks at the files; a change counts once it has lasted from one to the next. */
 const WATCH_INTERVAL = 2_000;
-
-/** Blocks of PEM (RFC 7468). One file may hold several. */
-const PRIVATE_KEY = /-----BEGIN ((?:EC |RSA )?PRIVATE KEY)-----[^-]+-----END \1-----/;
-const CERTIFICATES = /-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g;
 
 interface Files {
   readonly cert: string;
@@ -147,10 +144,10 @@ async function readIdentity(files: Files): Promise<{ identity: Identity; certifi
   const text = files.cert === files.key ? secret : await Deno.readTextFile(files.cert).catch((error) => {
     throw osError(error, files.cert);
   });
-  const [key] = secret.match(PRIVATE_KEY) ?? [];
+  const key = privateKeyIn(secret);
   if (key === undefined) throw wrong(files.key, "it holds no unencrypted private key in PEM");
-  const chain = text.match(CERTIFICATES)?.join("\n");
-  if (chain === undefined) throw wrong(files.cert, "it holds no certificate in PEM");
+  const chain = certificatesIn(text).join("\n");
+  if (chain === "") throw wrong(files.cert, "it holds no certificate in PEM");
   const certificate = Certificate.fromPem(chain);
   if (certificate.isAuthority) {
     throw wrong(
