@@ -1,8 +1,11 @@
 import { assertEquals } from "@std/assert";
+import { inMemory } from "./ram.ts";
 import { Inotify, type Touched } from "./inotify.ts";
 
 /** Stands in every file outside; no request and no name has it. */
 export const SECRET = "SECRET-7f3a9c51e2d84b06";
+/** Bytes that the folders take in memory, where they can: thousands of them on a disk would take their time. */
+const ROOM = 256 * 1024 * 1024;
 /** The name of a file outside that no request guesses: only a listing could give it away. */
 export const HIDDEN = "hidden-c41d8e07b9";
 
@@ -18,7 +21,7 @@ export class Outside implements Disposable {
   readonly #watch: Inotify;
 
   constructor() {
-    this.parent = Deno.makeTempDirSync({ prefix: "fsh-outside-" });
+    this.parent = Deno.makeTempDirSync({ prefix: "fsh-outside-", ...inMemory(ROOM) });
     this.served = `${this.parent}/served`;
     Deno.mkdirSync(this.served);
     Deno.mkdirSync(`${this.parent}/private/deep`, { recursive: true });
