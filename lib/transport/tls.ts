@@ -144,9 +144,12 @@ class TlsListener implements Listener {
   readonly hostname: string;
   readonly port: number;
   readonly #own: { readonly keepAlive: KeepAlive; readonly closed: () => void };
-  #listener: Deno.TlsListener;
+  #identity: Identity;
   #certificate: Certificate;
-  #exchanging: Promise<void> | null = null;
+  #listener: Deno.TlsListener;
+  /** Whether the listener listens: not between two, and not where another program has taken the port meanwhile. */
+  #open = true;
+  #exchanging: Promise<void> = Promise.resolve();
   #closed = false;
 
   constructor(
@@ -155,6 +158,7 @@ class TlsListener implements Listener {
     own: { readonly keepAlive: KeepAlive; readonly closed: () => void },
   ) {
     this.#listener = open(options, identity);
+    this.#identity = identity;
     this.#certificate = Certificate.fromPem(identity.cert);
     this.#own = own;
     this.hostname = this.#listener.addr.hostname;
@@ -165,12 +169,13 @@ class TlsListener implements Listener {
   async accept(): Promise<Connection> {
     for (;;) {
       await this.#exchanging;
+      if (!this.#open && !this.#closed) await this.exchange(this.#identity);
       const listener = this.#listener;
       try {
         return this.#connection(await listener.accept());
       } catch (cause) {
         // Closed to make room for its successor.
-        if (!this.#closed && (this.#exchanging || listener !== this.#listener)) continue;
+        if (!this.#closed && (!this.#open || listener !== this.#listener)) continue;
         throw connectionError(cause, formatAddress(this.hostname, this.port));
       }
     }
@@ -194,13 +199,10 @@ class TlsListener implements Listener {
   }
 
   /** The runtime can't change the certificate of a listener: it is closed and opened again, within a turn or two. */
-  async exchange(identity: Identity): Promise<void> {
-    await this.#exchanging;
-    if (this.#closed) return;
-    this.#checkPort(identity);
-    const exchanging = this.#reopen(identity).finally(() => this.#exchanging = null);
+  exchange(identity: Identity): Promise<void> {
+    const exchanging = this.#exchanging.then(() => this.#reopen(identity));
     this.#exchanging = exchanging.catch(() => {});
-    await exchanging;
+    return exchanging;
   }
 
   /** Whether the port may be taken again: a process that has given up root's rights can't, below 1024. */
@@ -215,11 +217,16 @@ class TlsListener implements Listener {
 
   async #reopen(identity: Identity): Promise<void> {
     const { hostname, port } = this;
-    this.#listener.close();
+    if (this.#closed) return;
+    this.#checkPort(identity);
+    this.#identity = identity;
+    this.#open = false;
+    close(this.#listener);
     const until = performance.now() + REOPEN_LIMIT;
     while (!this.#closed) {
       try {
         this.#listener = open({ hostname, port }, identity);
+        this.#open = true;
         this.#certificate = Certificate.fromPem(identity.cert);
         return;
       } catch (error) {
