@@ -51,12 +51,23 @@ export const ERRORS = {
   ADDRESS_IN_USE: { code: 63, exit: 1, retryable: true, message: "address already in use" },
   ADDRESS_UNAVAILABLE: { code: 64, exit: 1, retryable: false, message: "address not available on this machine" },
   PORT_DENIED: { code: 65, exit: 4, retryable: false, message: "no permission to listen on this port" },
+  TOO_MANY_FROM_ADDRESS: { code: 73, exit: 3, retryable: true, message: "too many sessions from this address" },
+  TOO_MANY_OF_USER: { code: 74, exit: 3, retryable: true, message: "too many sessions of this user" },
+  TOO_MANY_HANDSHAKES: { code: 75, exit: 3, retryable: true, message: "too many clients are coming in at once" },
+  TOO_SLOW: { code: 76, exit: 3, retryable: true, message: "transfer slower than the server waits for" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },
   AUTH_FAILED: { code: 81, exit: 4, retryable: false, message: "authentication failed" },
   READ_ONLY: { code: 82, exit: 4, retryable: false, message: "the server is read-only" },
   PATH_REJECTED: { code: 83, exit: 4, retryable: false, message: "path not acceptable" },
+  REQUEST_TOO_LARGE: {
+    code: 87,
+    exit: 1,
+    retryable: false,
+    message: "the request names more files than the server takes",
+  },
+  LISTING_TOO_LARGE: { code: 88, exit: 1, retryable: false, message: "the listing is longer than the server gives" },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },
@@ -77,6 +88,8 @@ export const ERRORS = {
   LINK_LOOP: { code: 115, exit: 4, retryable: false, message: "too many symbolic links" },
   NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
+  PUT_TOO_LARGE: { code: 125, exit: 1, retryable: false, message: "the file is larger than the server takes" },
+  DISK_RESERVED: { code: 126, exit: 1, retryable: false, message: "the server keeps the rest of its disk free" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
 
   // 130-139: integrity.

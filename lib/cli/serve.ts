@@ -8,6 +8,8 @@ import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
+import { LIMIT_OPTIONS, maxSessions, maxStreams, serverBounds } from "./limit_options.ts";
+import { METRICS_OPTION, serveMetrics } from "./metrics_option.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
@@ -52,7 +54,8 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
       "for an unused session from which nothing at all is heard; off",
     ),
     durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
-    { name: "max-sessions", value: "N", default: "10000", help: "sessions at once" },
+    ...LIMIT_OPTIONS,
+    METRICS_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -75,6 +78,10 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
         hooks: plugins.runner,
         onIdle: () => native().heap?.trim(),
         ...serverSettings(args),
+      });
+      await using _metrics = await serveMetrics(args, server.metrics, log).catch(async (error) => {
+        await server.close({ limit: 1 });
+        throw error;
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
@@ -115,11 +122,12 @@ function serverSettings(args: Args) {
   return {
     hostname: args.value("host").replace(/^\[|\]$/g, ""),
     port: parseWhole("port", args.value("port"), { min: 0, max: 65535 }),
-    limits: sessionLimits(args),
+    limits: { ...sessionLimits(args), maxStreams: maxStreams(args) },
+    bounds: serverBounds(args),
     readOnly: args.has("read-only"),
     zeroCopy: !args.has("no-zero-copy"),
     limiter: rateLimit(args),
-    maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
+    maxSessions: maxSessions(args),
     handshakeTimeout: durationOf(args, "handshake-timeout"),
     idleTimeout: durationOf(args, "idle-timeout"),
     stallTimeout: durationOf(args, "stall-timeout"),

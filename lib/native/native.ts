@@ -123,10 +123,17 @@ export interface Heap {
   trim(): void;
 }
 
+/** What the system allows this process. */
+export interface Process {
+  /** Descriptors that may be open at once (getrlimit(2): the soft RLIMIT_NOFILE); null: not known. */
+  readonly mostDescriptors: number | null;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
   readonly sockets: Sockets | null;
   readonly descriptors: Descriptors | null;
   readonly heap: Heap | null;
+  readonly process: Process | null;
 }
