@@ -68,7 +68,12 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     });
-    const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
+    let failures = 0;
+    const pluginLog = log.through((sink) => (record) => {
+      sink(record);
+      if (record.level === "error") failures++;
+    });
+    const plugins = await PluginManager.start(pluginSettings(args, { log: pluginLog, json }));
     const reload = () => void plugins.reload({ all: true });
     try {
       const server = await Server.start({
@@ -76,6 +81,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
         storage,
         log,
         hooks: plugins.runner,
+        pluginFailures: () => failures,
         onIdle: () => native().heap?.trim(),
         ...serverSettings(args),
       });

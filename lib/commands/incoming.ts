@@ -148,7 +148,8 @@ export class Incoming {
 
   #fail(one: OnItsWay, error: FshError): void {
     this.outcomes[one.index] = { code: error.code, detail: (error.detail ?? "").slice(0, 80) };
-    const { report } = this.#context;
+    const { report, refused } = this.#context;
+    refused?.(error);
     if (report.heard) report.answered(this.#deed(one), error);
   }
 

@@ -17,6 +17,7 @@ export interface Live {
   /** Bytes of the sessions that are open. */
   readonly received: number;
   readonly sent: number;
+  readonly pluginFailures: number;
 }
 
 /** What a server counts. Counting is adding to a plain number; everything else happens when somebody asks. */
@@ -26,7 +27,6 @@ export class Metrics {
   /** Transfers under way. */
   transfers = 0;
   heartbeatsMissed = 0;
-  pluginFailures = 0;
   linesSuppressed = 0;
   /** Bytes of sessions that have ended. */
   received = 0;
@@ -104,7 +104,7 @@ export class Metrics {
       one("fsh_transfers", "gauge", "Requests under way that move files", this.transfers),
       one("fsh_open_files", "gauge", "Files being read or written", live.files),
       one("fsh_heartbeats_missed_total", "counter", "PINGs that were not answered in time", this.heartbeatsMissed),
-      one("fsh_plugin_failures_total", "counter", "Errors of plugins", this.pluginFailures),
+      one("fsh_plugin_failures_total", "counter", "Errors of plugins", live.pluginFailures),
       one("fsh_log_lines_suppressed_total", "counter", "Log lines left out", this.linesSuppressed),
       {
         name: "fsh_limit_hits_total",
@@ -117,7 +117,7 @@ export class Metrics {
 
   /** For one line of the log: what is not zero. */
   summary(): Record<string, number> {
-    const { received, sent } = this.#live();
+    const { received, sent, pluginFailures } = this.#live();
     const sum = (counts: Iterable<number>) => [...counts].reduce((sum, count) => sum + count, 0);
     const outcomes = [...this.#requests.values()];
     const requests = sum(outcomes.flatMap((counts) => [...counts.values()]));
@@ -129,7 +129,7 @@ export class Metrics {
       received: this.received + received,
       sent: this.sent + sent,
       heartbeatsMissed: this.heartbeatsMissed,
-      pluginFailures: this.pluginFailures,
+      pluginFailures,
       linesSuppressed: this.linesSuppressed,
       ...Object.fromEntries([...this.#hits].map(([name, count]) => [LIMITS[name].option, count])),
     };

@@ -7,7 +7,7 @@ const INTERVAL = 5000;
 /** Looks that make the window: a minute. */
 const LOOKS = 12;
 
-type Watched = Pick<Session, "openStreams" | "waiting" | "carried">;
+type Watched = Pick<Session, "openStreams" | "waiting" | "carried" | "close">;
 type Waiting = ReturnType<Session["waiting"]>[number];
 
 /** What was seen of a session at each look, the newest last, and what has been waiting all along. */
@@ -24,7 +24,7 @@ export interface PaceOptions {
 }
 
 /**
- * Ends transfers that trickle: whose session was seen waiting for the peer, and for nothing else, at every look of a minute,
+ * Drops peers whose transfers trickle: whose session was seen waiting for the peer, and for nothing else, at every look of a minute,
  * and still moved bytes, but fewer than the least. What is held back by our own disk, rate limit or other streams is not
  * waiting for the peer. Where nothing moves at all, a source or a reader may only pause; that is the stall timeout's.
  */
@@ -68,9 +68,9 @@ export class Pace {
     const { least } = this.#options;
     const seconds = LOOKS * INTERVAL / 1000;
     if (moved >= least * seconds || session.carried === half) return;
-    for (const stream of streams) {
-      const detail = `${moved} bytes in ${seconds} s, at least ${least} a second`;
-      stream.fail(new FshError("TOO_SLOW", { detail }));
-    }
+    const error = new FshError("TOO_SLOW", { detail: `${moved} bytes in ${seconds} s, at least ${least} a second` });
+    for (const stream of streams) stream.fail(error);
+    // What is being written can't be taken back: only the end of the session frees it.
+    session.close({ error });
   }
 }

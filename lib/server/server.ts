@@ -12,7 +12,7 @@ import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { METHODS } from "../session/methods.ts";
 import { Session } from "../session/session.ts";
-import type { SessionEnd } from "../session/session_end.ts";
+import { endOf, type SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Connection, Listener, Transport } from "../transport/transport.ts";
@@ -45,6 +45,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** The plugins that decide and observe; by default there are none. */
   readonly hooks?: HookRunner;
+  /** How often plugins have failed so far, for the metrics. */
+  readonly pluginFailures?: () => number;
   readonly clock?: Clock;
   readonly limits: SessionLimits;
   readonly readOnly: boolean;
@@ -232,7 +234,9 @@ export class Server {
     } catch (error) {
       // Told at once: the session's last words take a while. All else is said with the end below.
       if (isError(error, "AUTH_FAILED", "TOO_MANY_OF_USER") && !error.remote) visit.refuse(error, session.claim ?? {});
-      if (error instanceof FshError && !error.remote) metrics.refused(error);
+      // Who hangs up was not refused.
+      const failure = toFshError(error);
+      if (!failure.remote && endOf(failure).how !== "abrupt") metrics.refused(failure);
     }
     const end = await session.ended;
     this.#sessions.delete(session);
@@ -253,7 +257,8 @@ export class Server {
     let [received, sent] = [0, 0];
     for (const session of this.#sessions) received += session.received, sent += session.sent;
     const { here, unknown } = this.#entrance;
-    return { sessions: here, unknown, files: this.#files.held, received, sent };
+    const pluginFailures = this.#options.pluginFailures?.() ?? 0;
+    return { sessions: here, unknown, files: this.#files.held, received, sent, pluginFailures };
   }
 
   #suppressed(): void {

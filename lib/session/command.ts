@@ -168,6 +168,8 @@ export interface RequestBounds {
 export interface CommandContext {
   /** By default there are none. */
   readonly bounds?: RequestBounds | undefined;
+  /** Hears of single files of a request that failed on this side, while the request itself goes on. */
+  readonly refused?: ((error: FshError) => void) | undefined;
   /** Holds all transfers of the server together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */
