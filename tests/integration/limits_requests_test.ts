@@ -214,7 +214,7 @@ Deno.test("min-rate: a get whose reader takes a byte a second ends by name, one 
   const request = { path: "/file", offset: 0, length: null, algorithm: "crc32", prefix: new Uint8Array() };
   const get = async () => {
     const peer = await running.peer();
-    await peer.send("GET", 1, { ...request, options: 0, priority: 1 });
+    await peer.send("GET", 1, { ...request, options: 0, priority: 1 }, true);
     return peer;
   };
   await get();
