@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { ManualClock } from "../../lib/base/clock.ts";
 import { FshError } from "../../lib/base/errors.ts";
+import { safePath } from "../../lib/base/virtual_path.ts";
 import type { Client } from "../../lib/client/client.ts";
 import { type Bounds, type LimitName, LIMITS } from "../../lib/server/limits.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -168,6 +169,10 @@ Deno.test("keep-free: a put is ended, and nothing of it is left, when the room g
     };
     await assertFails(() => client.put("/file", shrinking, { size: 900_000, ...rest }), "DISK_RESERVED");
     assert(storage.looks - looks < 10, `${storage.looks - looks} looks`);
+    const part = { owner: JSON.stringify(["", "k"]), continue: true };
+    const writer = await storage.openWrite(safePath("/file"), { part });
+    assertEquals(writer.offset, 0, "a part was kept");
+    await writer.abort();
   }
   assertEquals(await namesIn(storage), []);
 });
