@@ -10,6 +10,8 @@ export { PrivateKey } from "./base/private_key.ts";
 export { PublicKey } from "./base/public_key.ts";
 export { makeVerifier } from "./base/scram.ts";
 export type { Admission, User } from "./hooks/event.ts";
+export { type Bounds, type LimitName, LIMITS, UNBOUNDED } from "./server/limits.ts";
+export type { Metric, Metrics } from "./server/metrics.ts";
 export { Server, type ServerOptions } from "./server/server.ts";
 export { type LocalOptions, LocalStorage } from "./storage/local.ts";
 export { MemoryStorage } from "./storage/memory.ts";

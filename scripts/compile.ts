@@ -85,7 +85,8 @@ async function compile(env: Record<string, string>): Promise<{ success: boolean;
       join(project, "main.ts"),
     ],
     cwd: project,
-    env,
+    // The compiler follows the exports of CommonJS packages (those of prom-client) deeper than its threads' 2 MiB.
+    env: { RUST_MIN_STACK: String(16 * 1024 * 1024), ...env },
     stdin: "null",
     stdout: "inherit",
     stderr: "piped",

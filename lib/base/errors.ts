@@ -56,6 +56,10 @@ export const ERRORS = {
   CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
   CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
   CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
+  TOO_MANY_FROM_ADDRESS: { code: 73, exit: 3, retryable: true, message: "too many sessions from this address" },
+  TOO_MANY_OF_USER: { code: 74, exit: 3, retryable: true, message: "too many sessions of this user" },
+  TOO_MANY_HANDSHAKES: { code: 75, exit: 3, retryable: true, message: "too many clients are coming in at once" },
+  TOO_SLOW: { code: 76, exit: 3, retryable: true, message: "transfer slower than the server waits for" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },
@@ -75,6 +79,13 @@ export const ERRORS = {
     retryable: false,
     message: "the server's certificate is marked as revoked",
   },
+  REQUEST_TOO_LARGE: {
+    code: 87,
+    exit: 1,
+    retryable: false,
+    message: "the request names more files than the server takes",
+  },
+  LISTING_TOO_LARGE: { code: 88, exit: 1, retryable: false, message: "the listing is longer than the server gives" },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },
@@ -96,6 +107,8 @@ export const ERRORS = {
   NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
   HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
+  PUT_TOO_LARGE: { code: 125, exit: 1, retryable: false, message: "the file is larger than the server takes" },
+  DISK_RESERVED: { code: 126, exit: 1, retryable: false, message: "the server keeps the rest of its disk free" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
   TOO_MANY_NAMES: { code: 122, exit: 1, retryable: false, message: "a listing that does not end" },
 

@@ -12,6 +12,8 @@ import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
 import { MUTUAL_OPTION, MutualTrust } from "./mutual.ts";
+import { LIMIT_OPTIONS, maxSessions, maxStreams, serverBounds } from "./limit_options.ts";
+import { METRICS_OPTION, serveMetrics } from "./metrics_option.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
@@ -71,7 +73,8 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       "for an unused session from which nothing at all is heard; off",
     ),
     durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
-    { name: "max-sessions", value: "N", default: "10000", help: "sessions at once" },
+    ...LIMIT_OPTIONS,
+    METRICS_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -96,7 +99,12 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       ...jailOptions(args),
     });
     warnUnconfined(log);
-    const plugins = await PluginManager.start(pluginSettings(args, { log, json }));
+    let failures = 0;
+    const pluginLog = log.through((sink) => (record) => {
+      sink(record);
+      if (record.level === "error") failures++;
+    });
+    const plugins = await PluginManager.start(pluginSettings(args, { log: pluginLog, json }));
     const reload = () => {
       void plugins.reload({ all: true });
       void tls?.reload();
@@ -114,8 +122,13 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
         storage,
         log,
         hooks: plugins.runner,
+        pluginFailures: () => failures,
         onIdle: () => native().heap?.trim(),
         ...settings,
+      });
+      await using _metrics = await serveMetrics(args, server.metrics, log).catch(async (error) => {
+        await server.close({ limit: 1 });
+        throw error;
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
@@ -170,11 +183,12 @@ function serverSettings(args: Args) {
   return {
     hostname: args.value("host").replace(/^\[|\]$/g, ""),
     port: parseWhole("port", args.value("port"), { min: 0, max: 65535 }),
-    limits: sessionLimits(args),
+    limits: { ...sessionLimits(args), maxStreams: maxStreams(args) },
+    bounds: serverBounds(args),
     readOnly: args.has("read-only"),
     zeroCopy: !args.has("no-zero-copy"),
     limiter: rateLimit(args),
-    maxSessions: parseWhole("max-sessions", args.value("max-sessions"), { min: 1, max: 1_000_000 }),
+    maxSessions: maxSessions(args),
     handshakeTimeout: durationOf(args, "handshake-timeout"),
     idleTimeout: durationOf(args, "idle-timeout"),
     stallTimeout: durationOf(args, "stall-timeout"),

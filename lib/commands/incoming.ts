@@ -5,6 +5,7 @@ import type { CommandContext, Deed, Place } from "../session/command.ts";
 import type { Outcome, PackedFile } from "../wire/field.ts";
 import { digestText } from "./body.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
+import { PutRoom } from "./put_room.ts";
 
 /** A file of a FILES frame on its way to the storage. */
 interface OnItsWay {
@@ -42,10 +43,11 @@ export class Incoming {
     for (const [index, { place, error }] of admitted.entries()) {
       const file = this.#files[index] as PackedFile;
       const one = { index, file, place };
-      const wrong = error ?? this.#damage(file);
+      const wrong = error ?? this.#damage(file) ?? this.#oversize(file);
       if (wrong) this.#fail(one, wrong);
       else this.#accepted.push(one);
     }
+    await this.#findRoom();
     if (!content) return;
     await this.#inspect((file) => ({ chunk: file.content, offset: 0 }), (file) => file.size > 0);
     await this.#inspect((file) => ({ chunk: new Uint8Array(0), offset: file.size }));
@@ -74,6 +76,24 @@ export class Incoming {
     if (content.length !== size) return new FshError("SIZE_MISMATCH", { subject: path });
     if (!hasDigest(content, this.#algorithm, digest)) return new FshError("DIGEST_MISMATCH", { subject: path });
     return null;
+  }
+
+  #oversize({ path, size }: PackedFile): FshError | null {
+    const most = this.#context.bounds?.put ?? Infinity;
+    return size > most ? new FshError("PUT_TOO_LARGE", { subject: path, detail: `at most ${most} bytes` }) : null;
+  }
+
+  /** All of them together must leave the disk that is kept free. */
+  async #findRoom(): Promise<void> {
+    const [first] = this.#accepted;
+    if (!first) return;
+    const size = this.#accepted.reduce((sum, { file }) => sum + file.size, 0);
+    try {
+      await new PutRoom(this.#context, { ...first.place, size }).checkDisk();
+    } catch (error) {
+      for (const one of this.#accepted) this.#fail(one, toFshError(error));
+      this.#accepted = [];
+    }
   }
 
   /** Shows chunks of those that are still accepted to the plugins, all together. */
@@ -128,7 +148,8 @@ export class Incoming {
 
   #fail(one: OnItsWay, error: FshError): void {
     this.outcomes[one.index] = { code: error.code, detail: (error.detail ?? "").slice(0, 80) };
-    const { report } = this.#context;
+    const { report, refused } = this.#context;
+    refused?.(error);
     if (report.heard) report.answered(this.#deed(one), error);
   }
 

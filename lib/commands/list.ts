@@ -20,16 +20,25 @@ export const listCommand = command({
   writes: false,
   async serve(stream, { path, recursive }, context) {
     const folder = await context.guard.admit(path);
+    const most = context.bounds?.listing ?? Infinity;
     const pager = new Pager(stream);
     for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
       if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
-      for (const entry of entries) await pager.add(entry);
+      for (const entry of entries) {
+        if (pager.count >= most) throw tooLong(path, { most, recursive: recursive === 1 });
+        await pager.add(entry);
+      }
     }
     await pager.flush();
     await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });
   },
 });
+
+function tooLong(path: string, { most, recursive }: { most: number; recursive: boolean }): FshError {
+  const detail = `at most ${most} entries${recursive ? "; list its folders one by one" : ""}`;
+  return new FshError("LISTING_TOO_LARGE", { subject: path, detail });
+}
 
 interface EntryPage {
   readonly entries: readonly Entry[];

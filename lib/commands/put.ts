@@ -28,6 +28,7 @@ import {
 } from "./body.ts";
 import { contentSink } from "./content_sink.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
+import { PutRoom } from "./put_room.ts";
 
 export const putCommand = command({
   request: "PUT",
@@ -36,6 +37,9 @@ export const putCommand = command({
     const { guard, report } = context;
     const place = await guard.admit(fields.path, { size: fields.size });
     const path = place.real;
+    const room = new PutRoom(context, { ...place, size: fields.size });
+    // What an earlier put left takes its place already, and is known only once it is open.
+    await room.check(fields.options & OPTION_CONTINUE ? fields.size ?? 0 : 0);
     const writer = await openWriter(path, fields, context).catch(async (error) => {
       if (!(fields.options & OPTION_PARENTS) || !isError(error, "NOT_FOUND")) throw error;
       await makePlaces(await placeAbove(place, context), context);
@@ -46,7 +50,7 @@ export const putCommand = command({
     const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
     if (id !== null && !context.puts.has(id)) context.puts.set(id, running);
     try {
-      const sum = await receive(stream, writer, { place, fields, context });
+      const sum = await receive(stream, writer, { place, fields, context, room });
       report.digest = digestText(sum);
       report.committed({ place, size: sum.size, bytes: report.bytes, digest: report.digest });
       await stream.send("END", sum, { fin: true });
@@ -84,9 +88,9 @@ async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: C
 async function receive(
   stream: CommandStream,
   writer: FileWriter,
-  request: { place: Place; fields: FrameFields<"PUT">; context: CommandContext },
+  request: { place: Place; fields: FrameFields<"PUT">; context: CommandContext; room: PutRoom },
 ): Promise<Sum> {
-  const { place, context: { limiter, report, content } } = request;
+  const { place, context: { limiter, report, content }, room } = request;
   const { size, modified, mode, algorithm, options, key } = request.fields;
   const path = place.asked;
   const sink = content && contentSink(content, writer, { place, size, transfer: report.transfer });
@@ -105,9 +109,17 @@ async function receive(
       }
     }
     const begun = writer.offset;
+    if (options & OPTION_CONTINUE) await room.check(begun);
     await sink?.replay();
     report.bytes = 0;
-    const sum = await receiveBody(stream, (chunk) => sink ? sink.write(chunk) : writer.write(chunk), {
+    let came = begun;
+    const take = (chunk: Uint8Array) => {
+      came += chunk.length;
+      room.take(chunk.length, came);
+      const busy = sink ? sink.write(chunk) : writer.write(chunk);
+      return busy ? busy.then(() => room.written(came)) : room.written(came);
+    };
+    const sum = await receiveBody(stream, take, {
       digest,
       limit: size,
       begun,
@@ -128,9 +140,20 @@ async function receive(
   }
 }
 
+const HOPELESS = [
+  "DIGEST_MISMATCH",
+  "SIZE_MISMATCH",
+  "SOURCE_CHANGED",
+  "NO_SPACE",
+  "TOO_LARGE",
+  "EXISTS",
+  "PUT_TOO_LARGE",
+  "DISK_RESERVED",
+] as const;
+
 /** An interrupted transfer can go on where it was; one that went wrong can not. */
 export function worthKeeping(error: FshError): boolean {
-  return !isError(error, "DIGEST_MISMATCH", "SIZE_MISMATCH", "SOURCE_CHANGED", "NO_SPACE", "TOO_LARGE", "EXISTS");
+  return !isError(error, ...HOPELESS);
 }
 
 /** A source that can be read again from its beginning, for comparing what the server has. */

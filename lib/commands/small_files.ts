@@ -37,6 +37,7 @@ export const getsCommand = command({
   writes: false,
   async serve(stream, { algorithm, limit, options, paths }, context) {
     const { storage, limiter, report } = context;
+    checkCount(paths.length, context);
     const packer = new Packer(stream, { limiter, compress: compressMode(options) });
     // Two in turn: the file that a frame has no room for lies in one, those of the next frame in the other.
     using first = new Arena();
@@ -69,6 +70,12 @@ export const getsCommand = command({
     await stream.send("DONE", { count: paths.length, skipped: 0 }, { fin: true });
   },
 });
+
+/** @throws {FshError} REQUEST_TOO_LARGE */
+function checkCount(files: number, { bounds }: CommandContext): void {
+  const most = bounds?.request ?? Infinity;
+  if (files > most) throw new FshError("REQUEST_TOO_LARGE", { detail: `at most ${most}; ask for fewer at a time` });
+}
 
 /** Paths that follow each other and are all allowed, or one that is not. */
 type Run =
@@ -153,6 +160,7 @@ export const putsCommand = command({
     for (let begun = 0;;) {
       const { fields, fin } = await expect(stream, "FILES");
       const { files } = fields;
+      checkCount(begun + files.length, context);
       const early = context.limiter?.take(files.reduce((sum, { content }) => sum + content.length, 0));
       const incoming = new Incoming(files, { algorithm, context, begun });
       await incoming.admit();

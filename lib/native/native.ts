@@ -154,6 +154,12 @@ export interface Privileges {
   may(path: string, ...what: readonly ("read" | "write" | "run")[]): boolean;
 }
 
+/** What the system allows this process. */
+export interface Process {
+  /** Descriptors that may be open at once (getrlimit(2): the soft RLIMIT_NOFILE); null: not known. */
+  readonly mostDescriptors: number | null;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
@@ -163,4 +169,5 @@ export interface Native {
   readonly unconfined: string | null;
   readonly heap: Heap | null;
   readonly privileges: Privileges | null;
+  readonly process: Process | null;
 }

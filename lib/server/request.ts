@@ -1,9 +1,9 @@
 import type { Clock } from "../base/clock.ts";
-import { type FshError, toFshError } from "../base/errors.ts";
+import { type FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
-import type { CommandContext } from "../session/command.ts";
+import type { CommandContext, RequestBounds } from "../session/command.ts";
 import { contentCheck } from "../session/content_check.ts";
 import { Evaluator } from "../session/evaluator.ts";
 import { Guard } from "../session/guard.ts";
@@ -11,6 +11,8 @@ import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
 import type { RequestName } from "../wire/frames.ts";
+import { limitOf } from "./limits.ts";
+import type { Metrics } from "./metrics.ts";
 import { RequestReport } from "./report.ts";
 import type { Visit } from "./visit.ts";
 
@@ -23,11 +25,16 @@ export interface RequestOptions {
   readonly puts: CommandContext["puts"];
   readonly limiter: RateLimiter | undefined;
   readonly clock: Clock;
+  readonly metrics: Metrics;
+  readonly bounds: RequestBounds;
 }
+
+/** Requests that move files. */
+const TRANSFERS: readonly RequestName[] = ["GET", "PUT", "GETS", "PUTS"];
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
 export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
-  const { visit, hooks, storage, readOnly, puts, limiter, clock } = options;
+  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
   const begun = clock.now();
@@ -41,6 +48,9 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
   const report = new RequestReport({ hooks, session, user, command, transfer, seconds, subject: () => guard.subject });
   const content = hooks.has("content") ? contentCheck({ hooks, session, user, command, log }) : undefined;
   const facts = () => ({ command: name, path: pathOf(request), seconds: seconds() });
+  const hit = new Set<string>();
+  const moves = TRANSFERS.includes(name) ? 1 : 0;
+  metrics.transfers += moves;
   try {
     await COMMANDS[name].serve(stream, request.fields, {
       storage: evaluator.strict ? storage.strict() : storage,
@@ -50,20 +60,37 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
       log,
       limiter,
       puts,
+      bounds,
+      refused: (error) => {
+        // One line for all of a request's files that hit the same limit.
+        if (limitOf(error) && !hit.has(error.error)) log.info("failed", { ...facts(), ...errorFields(error) });
+        hit.add(error.error);
+        metrics.failed(error);
+      },
       user: user.name,
     });
     log.debug("done", facts());
     report.finished(null);
-  } catch (error) {
-    const failure = guard.told(toFshError(error));
-    log.info("failed", { ...facts(), error: failure.error, reason: failure.message, cause: causeOf(failure) });
+    metrics.answered(name, null);
+  } catch (thrown) {
+    // Where it was ended for its slowness, what failed then is only a consequence.
+    const { reason } = stream.signal;
+    const failure = guard.told(toFshError(isError(reason, "TOO_SLOW", "STALLED") ? reason : thrown));
+    log.info("failed", { ...facts(), ...errorFields(failure) });
     report.finished(failure);
+    metrics.answered(name, failure);
     throw failure;
+  } finally {
+    metrics.transfers -= moves;
   }
 }
 
 function pathOf({ fields }: Message): string | undefined {
   return "path" in fields ? fields.path : "from" in fields ? fields.from : undefined;
+}
+
+function errorFields(error: FshError) {
+  return { error: error.error, reason: error.message, cause: causeOf(error) };
 }
 
 function causeOf(error: FshError): string | undefined {

@@ -13,14 +13,21 @@ import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { METHODS } from "../session/methods.ts";
 import { Session } from "../session/session.ts";
-import type { SessionEnd } from "../session/session_end.ts";
+import { endOf, type SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Connection, Listener, Transport } from "../transport/transport.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Message } from "../wire/codec.ts";
 import { ZSTD } from "../wire/compression.ts";
+import { Entrance, type Guest } from "./entrance.ts";
+import { Farewell } from "./farewell.ts";
 import { hookedLog } from "./hooked_log.ts";
+import { type Bounds, UNBOUNDED } from "./limits.ts";
+import { LineLimit } from "./line_limit.ts";
+import { Metrics } from "./metrics.ts";
+import { CountedStorage, FileSlots } from "./open_files.ts";
+import { Pace } from "./pace.ts";
 import { serveRequest } from "./request.ts";
 import { Visit } from "./visit.ts";
 
@@ -39,6 +46,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** The plugins that decide and observe; by default there are none. */
   readonly hooks?: HookRunner;
+  /** How often plugins have failed so far, for the metrics. */
+  readonly pluginFailures?: () => number;
   readonly clock?: Clock;
   readonly limits: SessionLimits;
   readonly readOnly: boolean;
@@ -47,6 +56,8 @@ export interface ServerOptions {
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
+  /** Further limits; by default there are none. */
+  readonly bounds?: Partial<Bounds>;
   /** Ways to come in that are offered; by default, everybody may, without any proof. */
   readonly methods?: readonly string[];
   readonly authenticate?: Authenticate;
@@ -70,6 +81,16 @@ export class Server {
   readonly #accepting: Promise<void>;
   readonly #log: Log;
   readonly #hooks: HookRunner;
+  readonly #bounds: Bounds;
+  readonly #clock: Clock;
+  readonly #entrance: Entrance;
+  readonly #farewell: Farewell;
+  readonly #files: FileSlots;
+  readonly #storage: Storage;
+  readonly #lines: LineLimit;
+  readonly #pace: Pace | null;
+  /** What it has counted so far. */
+  readonly metrics: Metrics;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
   #sessionNumber = 0;
@@ -77,10 +98,20 @@ export class Server {
   #cancelIdle: (() => void) | null = null;
 
   private constructor(options: ServerOptions, listener: Listener) {
-    this.#options = options;
+    const { clock = systemClock, maxSessions, storage } = options;
+    const bounds = this.#bounds = { ...UNBOUNDED, ...options.bounds };
+    this.#clock = clock;
     this.#listener = listener;
     this.#hooks = options.hooks ?? new HookRunner();
-    this.#log = hookedLog(options.log, this.#hooks);
+    this.metrics = new Metrics(() => this.#live());
+    this.#entrance = new Entrance({ ...bounds, sessions: maxSessions });
+    this.#farewell = new Farewell(clock);
+    this.#files = new FileSlots(bounds.files, clock);
+    this.#storage = new CountedStorage(storage, this.#files);
+    this.#lines = new LineLimit({ ...bounds.logLines, clock, suppressed: () => this.#suppressed() });
+    this.#pace = bounds.minRate > 0 ? new Pace({ clock, least: bounds.minRate, sessions: this.#sessions }) : null;
+    this.#options = { ...options, log: this.#lines.wrap(options.log) };
+    this.#log = hookedLog(this.#options.log, this.#hooks);
     this.#accepting = this.#acceptLoop();
   }
 
@@ -111,10 +142,14 @@ export class Server {
     this.#cancelIdle?.();
     this.#listener.close();
     for (const connection of this.#arriving) connection.abort();
+    this.#farewell.close();
+    this.#pace?.stop();
     const error = new FshError("GOING_AWAY", { subject: this.url });
     await Promise.all([...this.#sessions].map((session) => session.close({ limit: options.limit, error })));
     await this.#accepting;
     await Promise.allSettled(this.#commands);
+    this.#lines.flush();
+    this.#log.info("stats", this.metrics.summary());
   }
 
   async #acceptLoop(): Promise<void> {
@@ -137,71 +172,84 @@ export class Server {
   }
 
   #take(connection: Connection): void {
-    const { maxSessions, log, clock = systemClock } = this.#options;
-    const visit = new Visit({ connection, runner: this.#hooks, log, clock });
-    if (this.#sessions.size + this.#arriving.size >= maxSessions) {
-      visit.log.warn("connection refused", { reason: `${maxSessions} sessions already` });
-      return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: `at most ${maxSessions}` }));
+    const visit = new Visit({ connection, runner: this.#hooks, log: this.#options.log, clock: this.#clock });
+    const guest = this.#entrance.enter(connection.remote);
+    if (guest instanceof FshError) {
+      visit.log.warn("connection refused", { error: guest.error, reason: guest.message });
+      return this.#refuse(connection, visit, guest);
     }
-    const greeted = this.#hooks.current.has("connect") ? this.#greet(connection, visit) : this.#run(connection, visit);
-    greeted.catch((error) => this.#log.error("a session failed", { error: String(error) }));
+    const greeted = this.#hooks.current.has("connect")
+      ? this.#greet(connection, visit, guest)
+      : this.#run(connection, visit, guest);
+    greeted
+      .catch((error) => this.#log.error("a session failed", { error: String(error) }))
+      .finally(() => guest.leave());
   }
 
   /** Asks the plugins first. */
-  async #greet(connection: Connection, visit: Visit): Promise<void> {
+  async #greet(connection: Connection, visit: Visit, guest: Guest): Promise<void> {
     this.#arriving.add(connection);
     const refusal = await visit.refusal().finally(() => this.#arriving.delete(connection));
     if (this.#closing) return connection.abort();
     if (refusal) return this.#refuse(connection, visit, refusal);
-    await this.#run(connection, visit);
+    await this.#run(connection, visit, guest);
   }
 
   /** Tells why, in FSH/1, and closes. */
   #refuse(connection: Connection, visit: Visit, error: FshError): void {
+    this.metrics.refused(error);
     visit.refuse(error);
-    const session = this.#session(connection, visit.log, {
-      serve: async () => {},
-      // Whoever talks on while the door closes is not let in.
-      authenticate: () => Promise.reject(error),
-    });
-    session.start().catch(() => {});
-    session.close({ error }).catch(() => {});
+    this.#farewell.tell(connection, error);
   }
 
-  async #run(connection: Connection, visit: Visit): Promise<void> {
-    const { storage, readOnly, limiter, clock = systemClock } = this.#options;
+  async #run(connection: Connection, visit: Visit, guest: Guest): Promise<void> {
+    const { readOnly, limiter } = this.#options;
+    const [storage, clock, metrics, bounds] = [this.#storage, this.#clock, this.metrics, this.#bounds];
     const { log } = visit;
     const { authenticate = visit.authenticate } = this.#options;
     const admit = (user: User, method: string) => {
+      // A name that nobody had to prove could be anybody's.
+      guest.admit(method === "anonymous" ? null : user.name);
       const name = String(++this.#sessionNumber);
       visit.begin(name, user, method);
       visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
       return name;
     };
     const serve = (stream: Stream, request: Message) => {
-      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts };
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
       return serving;
     };
     const certified = (facts: CertificateFacts) => visit.certified(facts);
-    const session = this.#session(connection, log, { serve, authenticate, admit, certified });
+    const overrun = (request: Message, error: FshError) => {
+      metrics.answered(request.name, error);
+      visit.log.info("failed", { command: request.name, error: error.error, reason: error.message });
+    };
+    const session = this.#session(connection, log, { serve, authenticate, admit, certified, overrun });
     this.#sessions.add(session);
     try {
       await session.start();
       const { agent, heartbeat, misses } = session.terms ?? {};
       const { session: name, user } = session.identity;
-      log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
+      metrics.opened++;
+      visit.log.info("session opened", { session: name, user: user.name, agent, heartbeat, misses });
     } catch (error) {
       // Told at once: the session's last words take a while. All else is said with the end below.
-      if (isError(error, "AUTH_FAILED") && !error.remote) visit.refuse(error, session.claim ?? {});
+      if (isError(error, "AUTH_FAILED", "TOO_MANY_OF_USER") && !error.remote) visit.refuse(error, session.claim ?? {});
+      // Who hangs up was not refused.
+      const failure = toFshError(error);
+      if (!failure.remote && endOf(failure).how !== "abrupt") metrics.refused(failure);
     }
     const end = await session.ended;
     this.#sessions.delete(session);
+    guest.leave();
+    metrics.received += session.received;
+    metrics.sent += session.sent;
     this.#watchIdle();
     visit.end(end, { bytes: session.received + session.sent, claim: session.claim });
-    logEnd(log, end, {
+    logEnd(visit.log, end, {
       session: session.identity.session || undefined,
       seconds: visit.seconds,
       received: session.received,
@@ -209,11 +257,24 @@ export class Server {
     });
   }
 
+  #live() {
+    let [received, sent] = [0, 0];
+    for (const session of this.#sessions) received += session.received, sent += session.sent;
+    const { here, unknown } = this.#entrance;
+    const pluginFailures = this.#options.pluginFailures?.() ?? 0;
+    return { sessions: here, unknown, files: this.#files.held, received, sent, pluginFailures };
+  }
+
+  #suppressed(): void {
+    this.metrics.linesSuppressed++;
+    this.metrics.hit("logLines");
+  }
+
   #watchIdle(): void {
-    const { onIdle, clock = systemClock } = this.#options;
+    const { onIdle } = this.#options;
     this.#cancelIdle?.();
     if (onIdle && this.#sessions.size === 0 && !this.#closing) {
-      this.#cancelIdle = clock.after(IDLE_AFTER, () => this.#sessions.size === 0 && onIdle());
+      this.#cancelIdle = this.#clock.after(IDLE_AFTER, () => this.#sessions.size === 0 && onIdle());
     }
   }
 
@@ -223,15 +284,16 @@ export class Server {
     answers: {
       readonly serve: (stream: Stream, request: Message) => Promise<void>;
       readonly authenticate: Authenticate;
-      readonly admit?: (user: User, method: string) => string;
-      readonly certified?: (facts: CertificateFacts) => void;
+      readonly admit: (user: User, method: string) => string;
+      readonly certified: (facts: CertificateFacts) => void;
+      readonly overrun: (request: Message, error: FshError) => void;
     },
   ): Session {
-    const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
+    const { limits, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
     return new Session(connection, {
       role: "server",
       log,
-      clock,
+      clock: this.#clock,
       limits,
       handshakeTimeout,
       idleTimeout,
@@ -241,6 +303,7 @@ export class Server {
       zeroCopy: this.#options.zeroCopy ?? true,
       methods: this.#options.methods ?? offered(this.#hooks.current),
       clientTrust: this.#options.clientTrust?.(),
+      missed: () => void this.metrics.heartbeatsMissed++,
       ...answers,
     });
   }

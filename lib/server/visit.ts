@@ -40,7 +40,7 @@ export class Visit {
     this.#begun = clock.now();
     this.session = this.#session = sessionOf(connection);
     const whose = () => this.#session.id === "" ? { session: this.session } : this.#whose;
-    this.log = hookedLog(log, runner, whose).with({ remote });
+    this.log = hookedLog(log, runner, whose).with({ remote, secure: this.session.secure });
     this.authenticate = authenticator(runner, { session: this.session, log: this.log });
   }
 
@@ -73,8 +73,7 @@ export class Visit {
   begin(id: string, user: User, method: string): void {
     this.#session.id = id;
     this.user = user;
-    const means = method === "anonymous" ? undefined : method;
-    this.log = this.log.with({ session: id, user: user.name || undefined, method: means });
+    this.log = this.log.with({ session: id, user: user.name || undefined, method });
   }
 
   /** Nobody was let in: plugins hear of it once. */

@@ -152,8 +152,24 @@ export interface Report {
   answered(deed: Deed, error?: FshError | null): void;
 }
 
+/** What one request may ask for; Infinity, or 0 for `keepFree`: as much as it likes. */
+export interface RequestBounds {
+  /** Files that it names. */
+  readonly request: number;
+  /** Entries of a listing. */
+  readonly listing: number;
+  /** Bytes of a file. */
+  readonly put: number;
+  /** Bytes of the disk that puts leave free. */
+  readonly keepFree: number;
+}
+
 /** What a server half works with. */
 export interface CommandContext {
+  /** By default there are none. */
+  readonly bounds?: RequestBounds | undefined;
+  /** Hears of single files of a request that failed on this side, while the request itself goes on. */
+  readonly refused?: ((error: FshError) => void) | undefined;
   /** Holds all transfers of the server together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */

@@ -9,6 +9,8 @@ export interface HeartbeatOptions {
   readonly send: (nonce: number) => void;
   /** Called once, after (misses + 1) × interval of silence. */
   readonly dead: (silence: number) => void;
+  /** Called for each PING that was not answered in time. */
+  readonly missed?: (() => void) | undefined;
 }
 
 /**
@@ -79,12 +81,13 @@ export class Heartbeat {
 
   #tick(due: number): void {
     if (this.#stopped) return;
-    const { clock, interval, misses, dead } = this.#options;
+    const { clock, interval, misses, dead, missed } = this.#options;
     const now = clock.now();
     if (now - due > interval) this.heard();
     const silence = now - this.#heard;
     const allowed = (this.#missed + 1) * interval;
     if (silence < allowed) return this.#schedule(allowed - silence);
+    if (this.#missed > 0) missed?.();
     if (this.#missed === misses) {
       this.stop();
       return dead(silence);

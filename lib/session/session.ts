@@ -11,7 +11,15 @@ import {
   type MessageOf,
   type RawFrame,
 } from "../wire/codec.ts";
-import { type FrameFields, type FrameName, frameRow, type Phase, type RequestName, type Role } from "../wire/frames.ts";
+import {
+  type FrameFields,
+  type FrameName,
+  frameRow,
+  HEADER_BYTES,
+  type Phase,
+  type RequestName,
+  type Role,
+} from "../wire/frames.ts";
 import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
@@ -47,6 +55,10 @@ export interface SessionOptions extends HandshakeOptions {
   readonly zeroCopy?: boolean;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
+  /** Hears of a request that was one too many at once. */
+  readonly overrun?: (request: Message, error: FshError) => void;
+  /** Hears of each PING that was not answered in time. */
+  readonly missed?: () => void;
 }
 
 /**
@@ -57,6 +69,8 @@ export class Session implements RequestOpener {
   readonly ended: Promise<SessionEnd>;
   /** Bytes that came in, headers included. */
   received = 0;
+  /** Of the bytes both ways, those that carry no file's content. */
+  #overhead = 0;
 
   readonly #connection: Connection;
   readonly #options: SessionOptions;
@@ -170,6 +184,16 @@ export class Session implements RequestOpener {
 
   get openStreams(): number {
     return this.#streams.size;
+  }
+
+  /** Bytes of content that went either way so far, in unfinished frames, too; a header counts until its frame is there. */
+  get carried(): number {
+    return this.received + this.sent - this.#overhead;
+  }
+
+  /** The transfers that wait for the peer now. */
+  waiting(): Stream[] {
+    return [...this.#streams.values()].filter((stream) => stream.waits);
   }
 
   /** Opens a stream with its request. */
@@ -305,9 +329,11 @@ export class Session implements RequestOpener {
   #receive(frame: RawFrame): void {
     if (this.#trace) this.#traceFrame("received", frame.name, frame.stream, frame.payload.length);
     if (frame.name === "DATA") {
+      this.#overhead += HEADER_BYTES;
       this.#vitals?.progressed();
       return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
     }
+    if (!frameRow(frame.name).metered) this.#overhead += HEADER_BYTES + frame.payload.length;
     this.#dispatch(decodeMessage(frame), frame.payload.length);
   }
 
@@ -364,7 +390,9 @@ export class Session implements RequestOpener {
     if (this.#phase === "draining") return stream.fail(new FshError("GOING_AWAY"));
     // Those that were given up count until they have noticed.
     if (this.#running >= limits.maxStreams) {
-      return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
+      const error = new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` });
+      this.#options.overrun?.(message, error);
+      return stream.fail(error);
     }
     this.#running++;
     serve(stream, message).finally(() => this.#running--).then(() => stream.conclude(), (error) => {
@@ -438,6 +466,7 @@ export class Session implements RequestOpener {
       idleTimeout,
       streams: () => this.#streams.values(),
       ping: (nonce) => this.#say("PING", 0, { nonce }),
+      missed: this.#options.missed,
       dead: (silence) => {
         const detail = `nothing heard for ${(silence / 1000).toFixed(1)} s, ${terms.misses} heartbeats unanswered`;
         this.#finish(endOf(new FshError("PEER_TIMEOUT", { subject: this.remote, detail })), true);
@@ -474,6 +503,7 @@ export class Session implements RequestOpener {
     if (this.#trace) this.#traceFrame("sent", name, 0, bytes.length);
     try {
       this.#writer.queue.pushControl(bytes);
+      this.#overhead += bytes.length;
     } catch (error) {
       this.#fail(error);
     }

@@ -132,6 +132,11 @@ export class Stream implements CommandStream {
     return this.#host.now() - since > limit;
   }
 
+  /** Whether a transfer stands still until the peer moves, and for no other reason. */
+  get waits(): boolean {
+    return this.#waitingSince !== null && !this.#mayWait;
+  }
+
   async send<N extends FrameName>(
     name: N,
     fields: FrameFields<N>,

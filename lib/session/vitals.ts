@@ -17,6 +17,7 @@ export interface VitalsOptions {
   readonly streams: () => Iterable<Stream>;
   readonly ping: (nonce: number) => void;
   readonly dead: (silence: number) => void;
+  readonly missed?: (() => void) | undefined;
   readonly stalled: (stream: Stream) => void;
   readonly idle: () => void;
 }
@@ -33,14 +34,21 @@ export class Vitals {
   #cancelWatch: (() => void) | null = null;
 
   constructor(options: VitalsOptions) {
-    const { clock, terms, ping, dead } = options;
+    const { clock, terms, ping, dead, missed } = options;
     this.#options = options;
     this.#lastReceived =
       this.#lastSent =
       this.#lastProbe =
       this.#lastProgress =
         clock.now();
-    this.#heartbeat = new Heartbeat({ clock, interval: terms.heartbeat, misses: terms.misses, send: ping, dead });
+    this.#heartbeat = new Heartbeat({
+      clock,
+      interval: terms.heartbeat,
+      misses: terms.misses,
+      send: ping,
+      dead,
+      missed,
+    });
     this.#watch();
     // The first measure, before data stands in its way.
     this.#heartbeat.probe();

@@ -1,3 +1,4 @@
+import { statfs } from "node:fs/promises";
 import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
 import { FshError, isError } from "../base/errors.ts";
@@ -460,6 +461,19 @@ export class LocalStorage implements Storage {
       if (!isError(failure, "NOT_FOUND", "NOT_DIRECTORY")) throw failure;
     }
     return childPath(await this.resolve(parentPath(path), { follow: true }), baseName(path));
+  }
+
+  async free(path: SafePath): Promise<number> {
+    try {
+      using folder = await this.#jail.hold(parentPath(path));
+      const { bavail, bsize } = await statfs(folder.path);
+      return bavail * bsize;
+    } catch (error) {
+      const failure = osError(error, this.#named(path));
+      // The folder is still to be made.
+      if (isError(failure, "NOT_FOUND") && parentPath(path) !== ROOT) return await this.free(parentPath(path));
+      throw failure;
+    }
   }
 
   strict(): Storage {

@@ -166,6 +166,8 @@ export interface Storage {
    * is NOT_FOUND. With a path of `resolve` it does what was looked at, even if a link was put there meanwhile.
    */
   strict(): Storage;
+  /** Where the storage can tell: bytes that it still has room for where `path` is or would be. */
+  readonly free?: ((path: SafePath) => Promise<number>) | undefined;
   /** Lets go of what the storage holds. */
   close(): void;
 }

@@ -1,4 +1,4 @@
-import { Log, type LogRecord } from "../../lib/base/log.ts";
+import { Log, type LogLevel, type LogRecord } from "../../lib/base/log.ts";
 import { Client, type ClientOptions } from "../../lib/client/client.ts";
 import { Server, type ServerOptions } from "../../lib/server/server.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
@@ -10,6 +10,8 @@ import { RawPeer } from "./raw_peer.ts";
 export interface RunningOptions extends Partial<Omit<ServerOptions, "transport" | "storage" | "log">> {
   readonly storage?: Storage;
   readonly memory?: MemoryOptions;
+  /** What is recorded; default: debug. */
+  readonly level?: LogLevel;
 }
 
 /** A server over the memory transport, the clients that talk to it, and what it logged; all gone at the end of a test. */
@@ -28,7 +30,7 @@ export class RunningServer implements AsyncDisposable {
   }
 
   static async start(options: RunningOptions = {}): Promise<RunningServer> {
-    const { storage = new MemoryStorage(), memory, ...rest } = options;
+    const { storage = new MemoryStorage(), memory, level = "debug", ...rest } = options;
     const transport = new MemoryTransport(memory);
     const records: LogRecord[] = [];
     const server = await Server.start({
@@ -36,7 +38,7 @@ export class RunningServer implements AsyncDisposable {
       storage,
       hostname: "memory",
       port: 0,
-      log: new Log("debug", (record) => records.push(record)),
+      log: new Log(level, (record) => records.push(record)),
       limits: { window: 256 * 1024, maxStreams: 64, heartbeat: 0, misses: 3 },
       readOnly: false,
       maxSessions: 100,

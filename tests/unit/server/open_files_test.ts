@@ -1,0 +1,59 @@
+import { assertEquals } from "@std/assert";
+import { Arena } from "../../../lib/base/arena.ts";
+import { ManualClock } from "../../../lib/base/clock.ts";
+import { safePath } from "../../../lib/base/virtual_path.ts";
+import { CountedStorage, FILE_PATIENCE, FileSlots } from "../../../lib/server/open_files.ts";
+import { MemoryStorage } from "../../../lib/storage/memory.ts";
+import { assertFails } from "../../support/named_errors.ts";
+import { bytesOf, store } from "../../support/stored_files.ts";
+
+const FILE = safePath("/file");
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+Deno.test("whoever finds all slots taken waits in line, and is refused by name when that takes too long", async () => {
+  const clock = new ManualClock();
+  const slots = new FileSlots(1, clock);
+  const give = await slots.take("/a");
+  const order: string[] = [];
+  const second = slots.take("/b").then((give) => (order.push("second"), give));
+  const third = slots.take("/c").then((give) => (order.push("third"), give));
+  give();
+  give();
+  (await second)();
+  const last = await third;
+  assertEquals([order, slots.held], [["second", "third"], 1]);
+  const late = assertFails(() => slots.take("/d"), "TOO_MANY_FILES");
+  await settle();
+  clock.advance(FILE_PATIENCE);
+  assertEquals((await late).subject, "/d");
+  last();
+  assertEquals([slots.held, clock.pending], [0, 0]);
+});
+
+Deno.test("a file holds its slot from its opening to its end, whatever that is", async () => {
+  const slots = new FileSlots(10);
+  const storage = new CountedStorage(new MemoryStorage(), slots);
+  await store(storage, "/file", "content");
+  assertEquals(slots.held, 0);
+  const reader = await storage.strict().openRead(FILE);
+  const writer = await storage.openWrite(FILE);
+  assertEquals(slots.held, 2);
+  reader.close();
+  await writer.abort();
+  await writer.abort();
+  assertEquals(slots.held, 0);
+  await assertFails(() => storage.openRead(safePath("/missing")), "NOT_FOUND");
+  await assertFails(() => storage.openWrite(safePath("/no/such")), "NOT_FOUND");
+  // A commit that fails leaves the abort to come.
+  const late = await storage.openWrite(safePath("/new"), { noReplace: true });
+  await store(storage, "/new", "faster");
+  await assertFails(() => late.commit(), "EXISTS");
+  await late.abort();
+  using room = new Arena();
+  for await (const _ of storage.readSmall([FILE, FILE], 100, room)) {
+    assertEquals(slots.held, 1);
+    break;
+  }
+  await storage.writeSmall([{ path: FILE, content: bytesOf("x") }]);
+  assertEquals(slots.held, 0);
+});
