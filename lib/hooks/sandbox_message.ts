@@ -81,14 +81,14 @@ function hasBytes(message: ToSandbox | FromSandbox): boolean {
 }
 
 /**
- * Messages out of a byte stream, until it ends; `most`: bytes of one message.
+ * Messages out of a byte stream, until it ends, as they were put together; `most`: bytes of what goes together.
  *
  * @throws {TypeError} where the bytes are no messages
  */
 export async function* sandboxMessages<M>(
   source: { read(buffer: Uint8Array): Promise<number | null> },
   most: number = MOST,
-): AsyncGenerator<M> {
+): AsyncGenerator<readonly M[]> {
   let buffer = new Uint8Array(READ);
   let start = 0;
   let end = 0;
@@ -99,7 +99,7 @@ export async function* sandboxMessages<M>(
       const messages = decode(buffer.subarray(start, start + whole));
       if (!Array.isArray(messages)) throw new TypeError("not messages of a sandbox");
       start += whole;
-      yield* messages as M[];
+      yield messages as M[];
     }
     const due = messageLength(buffer.subarray(start, end), most) ?? 0;
     if (start > 0 && (start === end || buffer.length - start < due || buffer.length === end)) {
