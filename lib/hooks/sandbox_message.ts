@@ -1,4 +1,3 @@
-import { setImmediate } from "node:timers";
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
@@ -38,6 +37,8 @@ const HEAD = 8;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
 
+/** Steps of promises for which a message waits for others of its turn. */
+const GATHER = 4;
 /** Messages that go together at the most. */
 const TOGETHER = 256;
 
@@ -166,7 +167,7 @@ export class SandboxWriter {
     this.#writing = true;
     try {
       // What comes of one read goes in one write: with many requests at once that is most of the cost.
-      await new Promise<void>((resolve) => setImmediate(resolve));
+      for (let step = 0; step < GATHER; step++) await null;
       while (this.#waiting.length > 0) {
         const all = encodeWhatCan(this.#next());
         for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
