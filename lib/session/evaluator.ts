@@ -161,19 +161,18 @@ export class Evaluator {
   async #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> {
     const { hooks, session, user } = this.#options;
     if (!hooks.has("authorize")) return;
-    await inBatches(cases.filter((one) => one.isOpen), async (batch) => {
-      const facts = batch.map((one) => {
-        const { command, size } = one.question;
-        return { session, user, command, path: pathOf(one), target: one.target, size };
-      });
-      const rulings = await hooks.rule("authorize", facts);
-      for (const [at, one] of batch.entries()) {
-        const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
-        const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
-        if (!allow) one.refuse("NOT_PERMITTED", step);
-        else if (by !== null) one.step(step);
-      }
+    const open = cases.filter((one) => one.isOpen);
+    const facts = open.map((one) => {
+      const { command, size } = one.question;
+      return { session, user, command, path: pathOf(one), target: one.target, size };
     });
+    const rulings = await inBatches(facts, (batch) => hooks.rule("authorize", batch));
+    for (const [at, one] of open.entries()) {
+      const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
+      const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
+      if (!allow) one.refuse("NOT_PERMITTED", step);
+      else if (by !== null) one.step(step);
+    }
   }
 
   /** Where symbolic links lead, which must be allowed like what was named. */
@@ -228,8 +227,9 @@ export class Evaluator {
 }
 
 /** Hands a list over in pieces, and puts the answers together again. */
-async function inBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => Promise<R[] | void>): Promise<R[]> {
+async function inBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => R[] | Promise<R[]>): Promise<R[]> {
+  if (all.length <= BATCH) return await ask(all);
   const answers: R[] = [];
-  for (let at = 0; at < all.length; at += BATCH) answers.push(...await ask(all.slice(at, at + BATCH)) ?? []);
+  for (let at = 0; at < all.length; at += BATCH) answers.push(...await ask(all.slice(at, at + BATCH)));
   return answers;
 }
