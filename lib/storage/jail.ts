@@ -5,6 +5,7 @@ import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath, safePath } from "../base/virtual_path.ts";
 import { native } from "../native/load.ts";
 import type { Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
+import { JustFound } from "./just_found.ts";
 import type { KnownSums } from "./known_sums.ts";
 import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";
@@ -76,15 +77,22 @@ class DescriptorJail implements Jail {
   readonly #system: Descriptors;
   readonly #root: number;
   readonly #links: boolean;
+  /** Without a link on the way. */
+  readonly #found: JustFound;
 
-  constructor(root: string | number, system: Descriptors, options: { readonly links: boolean } = { links: true }) {
+  constructor(
+    root: string | number,
+    system: Descriptors,
+    options: { readonly links: boolean; readonly found?: JustFound } = { links: true },
+  ) {
     this.#system = system;
+    this.#found = options.found ?? new JustFound((descriptor) => system.close(descriptor));
     this.#root = typeof root === "number" ? root : system.holdRoot(root);
     this.#links = options.links;
   }
 
   strict(): DescriptorJail {
-    return new DescriptorJail(this.#root, this.#system, { links: false });
+    return new DescriptorJail(this.#root, this.#system, { links: false, found: this.#found });
   }
 
   async resolve(path: SafePath): Promise<SafePath> {
@@ -97,7 +105,7 @@ class DescriptorJail implements Jail {
   #isStraight(path: SafePath): boolean {
     try {
       const beneath = path === "/" ? "." : path.slice(1);
-      this.#system.close(this.#system.holdBeneath(this.#root, beneath, { links: false }));
+      this.#found.put(path, this.#system.holdBeneath(this.#root, beneath, { links: false }));
       return true;
     } catch {
       return false;
@@ -106,7 +114,8 @@ class DescriptorJail implements Jail {
 
   // deno-lint-ignore require-await
   async hold(path: SafePath): Promise<HeldDescriptor> {
-    const descriptor = this.#hold(path === "/" ? "." : path.slice(1));
+    const found = this.#links ? undefined : this.#found.take(path);
+    const descriptor = found ?? this.#hold(path === "/" ? "." : path.slice(1));
     return {
       descriptor,
       path: this.#system.pathOf(descriptor),
@@ -179,6 +188,7 @@ class DescriptorJail implements Jail {
   }
 
   close(): void {
+    this.#found.clear();
     this.#system.close(this.#root);
   }
 }
