@@ -55,7 +55,8 @@ export class HookSet {
 
   /** Whether any plugin has one of these hooks; where none has, nothing need be asked. */
   has(...hooks: HookName[]): boolean {
-    return hooks.some((hook) => this.#byHook.has(hook));
+    for (const hook of hooks) if (this.#byHook.has(hook)) return true;
+    return false;
   }
 
   /** Ways to come in, of all plugins together. */
