@@ -1,14 +1,14 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
-import type { HookEvent } from "./event.ts";
-import type { HookName } from "./hooks.ts";
 import type { Manifest, Reply } from "./host.ts";
 import type { OptionValue } from "./plugin.ts";
+import { type Call, type Calls, packCalls } from "./sandbox_calls.ts";
 
 /** What the server tells a sandbox. */
 export type ToSandbox =
   | { readonly type: "load"; readonly entry: string; readonly modules: readonly (readonly [string, string])[] }
   | { readonly type: "start"; readonly options: Readonly<Record<string, OptionValue>> }
-  | { readonly type: "call"; readonly id: number; readonly hook: HookName; readonly events: readonly HookEvent[] }
+  | Call
+  | Calls
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "ping" }
   | { readonly type: "stop" };
@@ -44,7 +44,7 @@ const TOGETHER = 256;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
- * travel as bytes, in the order in which they occur.
+ * travel as bytes, in the order in which they occur, and calls become `calls` where that is shorter.
  */
 export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
@@ -55,7 +55,7 @@ export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbo
       chunks.push(value);
       return { $bytes: value.length };
     })
-    : JSON.stringify(messages);
+    : JSON.stringify(packCalls(messages));
   const text = encodeUtf8(json);
   const head = new Uint8Array(HEAD);
   const view = new DataView(head.buffer);

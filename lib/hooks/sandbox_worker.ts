@@ -5,6 +5,7 @@ import type { HookEvent } from "./event.ts";
 import { manifestOf, type Reply } from "./host.ts";
 import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
 import { asPlugin, hooksOf } from "./plugin_shape.ts";
+import { type Call, type Calls, unpackCalls } from "./sandbox_calls.ts";
 import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
 
 /** Bytes of one line that a plugin may print or log. */
@@ -40,11 +41,12 @@ for await (const messages of sandboxMessages<ToSandbox>(stdin)) {
   // Calls begin in one turn, so that the answers that are there at once go together.
   for (const message of messages) {
     if (message.type === "call") void call(message);
+    else if (message.type === "calls") { for (const one of unpackCalls(message)) void call(one); }
     else await take(message);
   }
 }
 
-async function take(message: Exclude<ToSandbox, { type: "call" }>): Promise<void> {
+async function take(message: Exclude<ToSandbox, Call | Calls>): Promise<void> {
   switch (message.type) {
     case "load":
       modules = message.modules;
@@ -74,7 +76,7 @@ async function load(entry: string): Promise<void> {
   });
 }
 
-async function call({ id, hook, events }: ToSandbox & { type: "call" }): Promise<void> {
+async function call({ id, hook, events }: Call): Promise<void> {
   const deadline = new Deadline();
   running.set(id, deadline);
   const context: HookContext = {
@@ -85,13 +87,15 @@ async function call({ id, hook, events }: ToSandbox & { type: "call" }): Promise
     },
   };
   const hooks = plugin?.hooks as Readonly<Record<string, (event: HookEvent, context: HookContext) => unknown>>;
-  const replies = await Promise.all(events.map(async (event): Promise<Reply> => {
+  const ask = async (event: HookEvent): Promise<Reply> => {
     try {
       return { answer: await hooks[hook]?.(event, context) };
     } catch (error) {
       return { failure: describe(error) };
     }
-  }));
+  };
+  const [first] = events;
+  const replies = first && events.length === 1 ? [await ask(first)] : await Promise.all(events.map(ask));
   running.delete(id);
   send({ type: "replies", id, replies });
 }

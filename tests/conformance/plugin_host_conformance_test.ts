@@ -149,6 +149,19 @@ for (const kind of ["in process", "sandbox"] as const) {
     assertEquals(await call, [{ answer: { allow: false, reason: "aborted" } }]);
   });
 
+  Deno.test(`${kind}: who asks together with somebody whose answer takes long does not wait for that`, async () => {
+    await using running = await run(kind);
+    const deadline = new Deadline();
+    const ended: string[] = [];
+    const calls = ["/waits", "/a", "/b.key"].map((path) =>
+      running.host.call("authorize", [authorize(path)], deadline).then(() => ended.push(path))
+    );
+    await Promise.all(calls.slice(1));
+    assertEquals(ended, ["/a", "/b.key"]);
+    deadline.pass();
+    await Promise.all(calls);
+  });
+
   Deno.test(`${kind}: many calls at once don't mix`, async () => {
     await using running = await run(kind);
     const calls = Array.from({ length: 200 }, async (_, index) => {
