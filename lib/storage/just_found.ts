@@ -3,7 +3,8 @@ import type { SafePath } from "../base/virtual_path.ts";
 
 /**
  * Descriptors of what was found a moment ago, for whoever opens the same path next: the kernel need not be asked twice.
- * They last to the end of the turn, so that nobody gets what lay there before he came; what is not taken is closed then.
+ * They last to the end of the turn of the event loop, so that nobody gets what lay there long before he came; what is not
+ * taken is closed then.
  */
 export class JustFound {
   readonly #close: (descriptor: number) => void;

@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { safePath } from "../../../lib/base/virtual_path.ts";
 import { JustFound } from "../../../lib/storage/just_found.ts";
@@ -12,10 +13,10 @@ Deno.test("what was found is taken once, by the same path, in the same turn", as
   found.put(B, 4);
   await Promise.resolve();
   assertEquals([found.take(B), found.take(B), closed], [4, undefined, []]);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await new Promise<void>((resolve) => setImmediate(() => resolve()));
   assertEquals([found.take(A), closed], [undefined, [3]]);
   found.put(B, 5);
-  await new Promise((resolve) => setTimeout(resolve, 0));
+  await new Promise<void>((resolve) => setImmediate(() => resolve()));
   assertEquals(closed, [3, 5]);
 });
 
