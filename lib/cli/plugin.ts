@@ -1,8 +1,9 @@
 import { basename } from "@std/path";
-import { FshError, toFshError } from "../base/errors.ts";
+import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { callWithin } from "../hooks/call_within.ts";
 import { hookRow } from "../hooks/hooks.ts";
-import type { Manifest, PluginHost, Reply } from "../hooks/host.ts";
+import type { Manifest, PluginHost } from "../hooks/host.ts";
 import { grantedPermissions, loadPlugin, type PluginSettings } from "../hooks/plugin_loader.ts";
 import { sampleEvents } from "../hooks/sample_events.ts";
 import { osError } from "../storage/os_error.ts";
@@ -110,8 +111,7 @@ async function tryHooks(host: PluginHost, log: Log): Promise<number> {
   let failures = 0;
   for (const hook of host.manifest.hooks) {
     const events = sampleEvents(hook);
-    const limit = host.manifest.deadlines[hook] ?? hookRow(hook).deadline;
-    const replies = await answers(host.call(hook, events, AbortSignal.timeout(limit)), limit);
+    const replies = await callWithin(host, hook, events);
     print(`  hook ${hook} (${hookRow(hook).kind}):`);
     for (const [index, event] of events.entries()) {
       const reply = replies[index] ?? { failure: "no answer" };
@@ -126,18 +126,4 @@ async function tryHooks(host: PluginHost, log: Log): Promise<number> {
   if (host.manifest.hooks.length === 0) log.warn("the plugin has no hooks: it does nothing");
   print(failures === 0 ? "all hooks answered" : `${failures} calls failed`);
   return failures === 0 ? 0 : 1;
-}
-
-async function answers(replies: Promise<readonly Reply[]>, limit: number): Promise<readonly Reply[]> {
-  let timer: number | undefined;
-  const late = new Promise<readonly Reply[]>((resolve) => {
-    timer = setTimeout(() => resolve([{ failure: `no answer within ${limit} ms` }]), limit);
-  });
-  try {
-    return await Promise.race([replies, late]);
-  } catch (error) {
-    return [{ failure: toFshError(error).message }];
-  } finally {
-    clearTimeout(timer);
-  }
 }

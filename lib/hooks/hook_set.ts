@@ -1,10 +1,9 @@
 import type { Log } from "../base/log.ts";
 import { readAdmission, readPath, readVerdict } from "./answers.ts";
-import { AnswerCache } from "./answer_cache.ts";
-import { callWithin } from "./call_within.ts";
 import type { Admission, EventFacts } from "./event.ts";
 import type { DecideHook, HookName, ObserveHook } from "./hooks.ts";
-import { makeEvent, type PluginHost, type Reply } from "./host.ts";
+import { makeEvent, type PluginHost } from "./host.ts";
+import { Inquirer, type Inquiry } from "./inquirer.ts";
 import { Observers } from "./observers.ts";
 
 /** What came of asking whether something may be. */
@@ -38,8 +37,7 @@ const FAILED = "a rule of this server could not be asked";
  */
 export class HookSet {
   readonly hosts: readonly PluginHost[];
-  readonly #log: Log;
-  readonly #cache = new AnswerCache();
+  readonly #inquirer: Inquirer;
   readonly #observers: Observers;
   readonly #byHook = new Map<HookName, readonly PluginHost[]>();
   #users = 0;
@@ -48,7 +46,7 @@ export class HookSet {
 
   constructor(hosts: readonly PluginHost[], log: Log) {
     this.hosts = hosts;
-    this.#log = log;
+    this.#inquirer = new Inquirer(log);
     this.#observers = new Observers(hosts, log);
     for (const host of hosts) {
       for (const hook of host.manifest.hooks) this.#byHook.set(hook, [...this.#byHook.get(hook) ?? [], host]);
@@ -57,7 +55,8 @@ export class HookSet {
 
   /** Whether any plugin has one of these hooks; where none has, nothing need be asked. */
   has(...hooks: HookName[]): boolean {
-    return hooks.some((hook) => this.#byHook.has(hook));
+    for (const hook of hooks) if (this.#byHook.has(hook)) return true;
+    return false;
   }
 
   /** Ways to come in, of all plugins together. */
@@ -91,12 +90,16 @@ export class HookSet {
     if (this.#retired && this.#users === 0) this.#unused.resolve();
   }
 
-  /** Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. */
-  async rule<N extends RulingHook>(hook: N, all: readonly EventFacts<N>[]): Promise<Ruling[]> {
+  /**
+   * Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. No promise where
+   * all answers are in the cache.
+   */
+  rule<N extends RulingHook>(hook: N, all: readonly EventFacts<N>[]): Ruling[] | Promise<Ruling[]> {
     const rulings: Ruling[] = all.map(() => ({ allow: true, by: null }));
-    const wait = (index: number) => rulings[index]?.by === null;
-    await this.#ask(hook, all, {
-      wait,
+    const asking = this.#ask({
+      hook,
+      all,
+      isOpen: (index) => rulings[index]?.by === null,
       take: (index, reply, host) => {
         const verdict = readVerdict(reply);
         if (!verdict || (hook === "content" && verdict.allow)) return;
@@ -106,14 +109,16 @@ export class HookSet {
         rulings[index] = { allow: false, reason: FAILED, by: host.manifest.name };
       },
     });
-    return rulings;
+    return asking ? asking.then(() => rulings) : rulings;
   }
 
   /** Who the credentials belong to; null: no plugin has an opinion. */
   async admit(facts: EventFacts<"authenticate">): Promise<Admitted | null> {
     const found: Admitted[] = [];
-    await this.#ask("authenticate", [facts], {
-      wait: () => found.length === 0,
+    await this.#ask({
+      hook: "authenticate",
+      all: [facts],
+      isOpen: () => found.length === 0,
       take: (_, reply, host) => {
         const admission = readAdmission(reply);
         if (admission) found.push({ admission, by: host.manifest.name });
@@ -125,8 +130,8 @@ export class HookSet {
     return found[0] ?? null;
   }
 
-  /** What each of these paths becomes: every plugin gets what the one before it made of it. */
-  async map(all: readonly EventFacts<"filterPath">[]): Promise<Mapping[]> {
+  /** What each of these paths becomes: every plugin gets what the one before it made of it. As `rule`, maybe at once. */
+  map(all: readonly EventFacts<"filterPath">[]): Mapping[] | Promise<Mapping[]> {
     const current = [...all];
     const mappings: Mapping[] = all.map(({ path }) => ({ path, by: null }));
     const set = (index: number, path: string | null, host: PluginHost) => {
@@ -134,15 +139,17 @@ export class HookSet {
       const facts = current[index];
       if (facts && path !== null) current[index] = { ...facts, path };
     };
-    await this.#ask("filterPath", current, {
-      wait: (index) => mappings[index]?.path !== null,
+    const asking = this.#ask({
+      hook: "filterPath",
+      all: current,
+      isOpen: (index) => mappings[index]?.path !== null,
       take: (index, reply, host) => {
         const path = readPath(reply);
         if (path !== undefined && path !== mappings[index]?.path) set(index, path, host);
       },
       fail: (index, host) => set(index, null, host),
     });
-    return mappings;
+    return asking ? asking.then(() => mappings) : mappings;
   }
 
   /** Tells of something that has happened; waits for nobody. */
@@ -150,60 +157,7 @@ export class HookSet {
     if (this.#byHook.has(hook)) this.#observers.tell(makeEvent(hook, facts));
   }
 
-  /** Asks the plugins one after the other, each for all that is still open. */
-  async #ask<N extends DecideHook>(
-    hook: N,
-    all: readonly EventFacts<N>[],
-    to: {
-      /** Whether this one is still open. */
-      wait: (index: number) => boolean;
-      take: (index: number, answer: unknown, host: PluginHost) => void;
-      fail: (index: number, host: PluginHost) => void;
-    },
-  ): Promise<void> {
-    for (const host of this.#byHook.get(hook) ?? []) {
-      const open = [...all.keys()].filter(to.wait);
-      if (open.length === 0) return;
-      const asked = open.map((index) => all[index] as EventFacts<N>);
-      const replies = await this.#replies(host, hook, asked);
-      for (const [at, index] of open.entries()) {
-        const reply = replies[at] ?? { failure: "it gave too few answers" };
-        try {
-          if ("failure" in reply) throw new TypeError(reply.failure);
-          to.take(index, reply.answer, host);
-        } catch (error) {
-          const reason = error instanceof Error ? error.message : String(error);
-          this.#log.error("a plugin failed", { plugin: host.manifest.name, hook, reason, unhooked: true });
-          // An answer that means nothing is a failure, and those are not kept.
-          if (asked[at]) this.#cache.forget(host, hook, asked[at]);
-          if (!host.manifest.failOpen.includes(hook)) to.fail(index, host);
-        }
-      }
-    }
-  }
-
-  /** The replies of one plugin, out of its cache where it has one, within its deadline. */
-  async #replies<N extends DecideHook>(
-    host: PluginHost,
-    hook: N,
-    facts: readonly EventFacts<N>[],
-  ): Promise<readonly Reply[]> {
-    const seconds = host.manifest.cache[hook] ?? 0;
-    if (seconds <= 0) return await this.#call(host, hook, facts);
-    const cached = facts.map((one) => this.#cache.get(host, hook, one));
-    const missing = facts.filter((_, index) => cached[index] === undefined);
-    if (missing.length === 0) return cached as Reply[];
-    const fresh = [...await this.#call(host, hook, missing)];
-    return cached.map((reply, index) => {
-      if (reply) return reply;
-      const got = fresh.shift() ?? { failure: "it gave too few answers" };
-      const asked = facts[index];
-      if (asked && "answer" in got) this.#cache.set(host, hook, asked, { reply: got, seconds });
-      return got;
-    });
-  }
-
-  #call<N extends DecideHook>(host: PluginHost, hook: N, facts: readonly EventFacts<N>[]): Promise<readonly Reply[]> {
-    return callWithin(host, hook, facts.map((one) => makeEvent(hook, one)));
+  #ask<N extends DecideHook>(inquiry: Inquiry<N>): Promise<void> | undefined {
+    return this.#inquirer.ask(inquiry, this.#byHook.get(inquiry.hook) ?? []);
   }
 }

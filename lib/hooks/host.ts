@@ -1,3 +1,4 @@
+import type { Deadline } from "./deadline.ts";
 import type { EventFacts, HookEvent } from "./event.ts";
 import type { DecideHook, HookName } from "./hooks.ts";
 import type { OptionDeclaration, Plugin, PluginPermissions } from "./plugin.ts";
@@ -24,10 +25,10 @@ export type Reply = { readonly answer: unknown } | { readonly failure: string };
 export interface PluginHost {
   readonly manifest: Manifest;
   /**
-   * Calls a hook for several events; a reply each, in their order. Never rejects: a plugin that is not there fails. The
-   * signal says that nobody waits any more.
+   * Calls a hook for several events; a reply each, in their order. Never rejects: a plugin that is not there fails. Once
+   * the deadline passes nobody waits any more.
    */
-  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], signal: AbortSignal): Promise<readonly Reply[]>;
+  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], deadline: Deadline): Promise<readonly Reply[]>;
   /** Ends the plugin; it is called no more. */
   stop(): Promise<void>;
 }
@@ -51,5 +52,14 @@ export function manifestOf(plugin: Plugin, hooks: readonly HookName[]): Manifest
 
 /** An event out of its facts. */
 export function makeEvent<N extends HookName>(hook: N, facts: EventFacts<N>): HookEvent<N> {
-  return { hook, time: new Date().toISOString(), ...facts } as unknown as HookEvent<N>;
+  return { hook, time: isoTime(), ...facts } as unknown as HookEvent<N>;
+}
+
+let lastTime = { at: NaN, text: "" };
+
+/** The text is made once per millisecond: events come in bursts. */
+function isoTime(): string {
+  const at = Date.now();
+  if (at !== lastTime.at) lastTime = { at, text: new Date(at).toISOString() };
+  return lastTime.text;
 }

@@ -1,4 +1,5 @@
 import type { Log } from "../base/log.ts";
+import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 import { type Manifest, manifestOf, type PluginHost, type Reply } from "./host.ts";
@@ -34,10 +35,16 @@ export class InProcessHost implements PluginHost {
   async call<N extends HookName>(
     hook: N,
     events: readonly HookEvent<N>[],
-    signal: AbortSignal,
+    deadline: Deadline,
   ): Promise<readonly Reply[]> {
     const run = this.#plugin.hooks[hook];
-    const context = { options: this.#options, signal, log: this.#log };
+    const context = {
+      options: this.#options,
+      log: this.#log,
+      get signal() {
+        return deadline.signal;
+      },
+    };
     return await Promise.all(events.map(async (event): Promise<Reply> => {
       try {
         return { answer: await run?.call(this.#plugin.hooks, event, context) };

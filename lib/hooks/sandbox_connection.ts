@@ -1,6 +1,7 @@
 import { dirname } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 import type { Manifest, Reply } from "./host.ts";
@@ -36,6 +37,14 @@ export interface SandboxConnectionOptions {
   readonly print: (text: string, plugin: string) => void;
 }
 
+/** What waits for replies. */
+interface Call {
+  /** How many there were, and so how many replies there must be. */
+  readonly events: number;
+  readonly resolve: (replies: readonly Reply[]) => void;
+  timer: number | undefined;
+}
+
 /** One process of a sandbox, from its start to its end. */
 export class SandboxConnection {
   /** Resolves with why the process is gone. */
@@ -43,7 +52,7 @@ export class SandboxConnection {
   readonly #options: SandboxConnectionOptions;
   readonly #child: Deno.ChildProcess;
   readonly #writer: SandboxWriter;
-  readonly #calls = new Map<number, (replies: readonly Reply[]) => void>();
+  readonly #calls = new Map<number, Call>();
   #log: Log;
   #name: string;
   readonly #allowance = new Allowance(SAID_PER_SECOND);
@@ -101,24 +110,30 @@ export class SandboxConnection {
   }
 
   /** Never rejects. */
-  call(hook: HookName, events: readonly HookEvent[], signal: AbortSignal): Promise<readonly Reply[]> {
+  call(hook: HookName, events: readonly HookEvent[], deadline: Deadline): Promise<readonly Reply[]> {
     if (this.#gone) return Promise.resolve(events.map(() => ({ failure: "it has ended" })));
     const id = this.#next++;
     return new Promise((resolve) => {
-      let timer: number | undefined;
-      const abort = () => {
+      const call: Call = { events: events.length, resolve, timer: undefined };
+      this.#calls.set(id, call);
+      deadline.onPass(() => {
+        if (!this.#calls.has(id)) return;
         this.#writer.send({ type: "abort", id });
-        timer = setTimeout(() => this.#calls.get(id)?.([]), ABORT_LIMIT);
-      };
-      signal.addEventListener("abort", abort, { once: true });
-      this.#calls.set(id, (replies) => {
-        this.#calls.delete(id);
-        clearTimeout(timer);
-        signal.removeEventListener("abort", abort);
-        resolve(replies.length === events.length ? replies : events.map(() => ({ failure: "it gave no answer" })));
+        call.timer = setTimeout(() => this.#answered(id, []), ABORT_LIMIT);
       });
       this.#writer.send({ type: "call", id, hook, events });
     });
+  }
+
+  /** Whether anybody waits for it. */
+  #answered(id: number, replies: readonly Reply[]): boolean {
+    const call = this.#calls.get(id);
+    if (!call) return false;
+    this.#calls.delete(id);
+    if (call.timer !== undefined) clearTimeout(call.timer);
+    const fits = replies.length === call.events;
+    call.resolve(fits ? replies : Array.from({ length: call.events }, () => ({ failure: "it gave no answer" })));
+    return true;
   }
 
   /** Resolves once the plugin has answered, or is gone. */
@@ -171,7 +186,7 @@ export class SandboxConnection {
     await Promise.allSettled([output.cancel(), errors.cancel(), input.abort(), heard]);
     const why = this.#why ?? (code === TOO_MUCH_MEMORY ? "it took too much memory" : this.#lastWords.trim());
     const reason = why || (signal ? `ended by ${signal}` : `exit status ${code}`);
-    for (const resolve of [...this.#calls.values()]) resolve([]);
+    for (const id of [...this.#calls.keys()]) this.#answered(id, []);
     for (const resolve of this.#pongs.splice(0)) resolve();
     this.#step?.promise.catch(() => {});
     this.#step?.reject(this.#failed(reason));
@@ -180,10 +195,13 @@ export class SandboxConnection {
 
   async #listen(output: ReadableStreamBYOBReader): Promise<void> {
     try {
-      for await (const message of sandboxMessages<unknown>(new Pipe(output), MOST_SAID)) {
-        const pause = this.#allowance.spend(this.#take(readSaid(message)));
-        // Unread, it stays in the pipe: the plugin waits, and the server has time for others.
-        if (pause > 0 && !this.#gone) await new Promise((resolve) => setTimeout(resolve, pause));
+      for await (const messages of sandboxMessages<unknown>(new Pipe(output), MOST_SAID)) {
+        // What was asked together goes on together, without a turn in between: the rest of the server gathers it likewise.
+        for (const message of messages) {
+          const pause = this.#allowance.spend(this.#take(readSaid(message)));
+          // Unread, it stays in the pipe: the plugin waits, and the server has time for others.
+          if (pause > 0 && !this.#gone) await new Promise((resolve) => setTimeout(resolve, pause));
+        }
       }
     } catch (error) {
       this.kill(`what it says can't be understood (${error instanceof Error ? error.message : error})`);
@@ -193,11 +211,8 @@ export class SandboxConnection {
   /** Answers what it costs: nothing, where it was asked for. */
   #take(message: FromSandbox): number {
     switch (message.type) {
-      case "replies": {
-        const resolve = this.#calls.get(message.id);
-        resolve?.(message.replies);
-        return resolve ? 0 : LINE_COST;
-      }
+      case "replies":
+        return this.#answered(message.id, message.replies) ? 0 : LINE_COST;
       case "log":
         this.#log[message.level](message.message, { ...message.fields });
         return LINE_COST + message.message.length + JSON.stringify(message.fields).length;

@@ -1,6 +1,7 @@
 import { isAbsolute, resolve } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 import type { Manifest, PluginHost, Reply } from "./host.ts";
@@ -88,20 +89,17 @@ export class SandboxHost implements PluginHost {
     return this.#connection?.pid ?? null;
   }
 
-  async call<N extends HookName>(
+  call<N extends HookName>(
     hook: N,
     events: readonly HookEvent<N>[],
-    signal: AbortSignal,
+    deadline: Deadline,
   ): Promise<readonly Reply[]> {
     const connection = this.#connection;
-    if (!connection) return events.map(() => ({ failure: "it has ended, and is started again in a moment" }));
-    const late = () => this.#late(connection);
-    signal.addEventListener("abort", late, { once: true });
-    try {
-      return await connection.call(hook, events, signal);
-    } finally {
-      signal.removeEventListener("abort", late);
+    if (!connection) {
+      return Promise.resolve(events.map(() => ({ failure: "it has ended, and is started again in a moment" })));
     }
+    deadline.onPass(() => this.#late(connection));
+    return connection.call(hook, events, deadline);
   }
 
   async stop(): Promise<void> {

@@ -1,10 +1,11 @@
 // The inside of a sandbox: a Worker without rights, in a process of its own. It talks by way of standard input and output.
 import { encodeUtf8 } from "../base/bytes.ts";
+import { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
-import type { HookName } from "./hooks.ts";
 import { manifestOf, type Reply } from "./host.ts";
 import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
 import { asPlugin, hooksOf } from "./plugin_shape.ts";
+import { type Call, type Calls, unpackCalls } from "./sandbox_calls.ts";
 import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
 
 /** Bytes of one line that a plugin may print or log. */
@@ -19,7 +20,7 @@ const writer = new SandboxWriter((bytes) =>
   bytes.length <= PIPE ? Promise.resolve(stdout.writeSync(bytes)) : stdout.write(bytes)
 );
 const send = (message: FromSandbox) => writer.send(message);
-const running = new Map<number, AbortController>();
+const running = new Map<number, Deadline>();
 let modules: readonly (readonly [string, string])[] = [];
 let plugin: Plugin | null = null;
 let options: Readonly<Record<string, OptionValue>> = {};
@@ -36,9 +37,16 @@ function tell(level: "error" | "warn" | "info" | "debug", message: string, field
 }
 
 confine();
-for await (const message of sandboxMessages<ToSandbox>(stdin)) await take(message);
+for await (const messages of sandboxMessages<ToSandbox>(stdin)) {
+  // Calls begin in one turn, so that the answers that are there at once go together.
+  for (const message of messages) {
+    if (message.type === "call") void call(message);
+    else if (message.type === "calls") { for (const one of unpackCalls(message)) void call(one); }
+    else await take(message);
+  }
+}
 
-async function take(message: ToSandbox): Promise<void> {
+async function take(message: Exclude<ToSandbox, Call | Calls>): Promise<void> {
   switch (message.type) {
     case "load":
       modules = message.modules;
@@ -49,11 +57,8 @@ async function take(message: ToSandbox): Promise<void> {
         await plugin?.start?.({ options, log });
         send({ type: "started" });
       });
-    case "call":
-      void call(message.id, message.hook, message.events);
-      return;
     case "abort":
-      return running.get(message.id)?.abort();
+      return running.get(message.id)?.pass();
     case "ping":
       return send({ type: "pong" });
     case "stop":
@@ -71,18 +76,26 @@ async function load(entry: string): Promise<void> {
   });
 }
 
-async function call(id: number, hook: HookName, events: readonly HookEvent[]): Promise<void> {
-  const controller = new AbortController();
-  running.set(id, controller);
-  const context: HookContext = { options, signal: controller.signal, log };
+async function call({ id, hook, events }: Call): Promise<void> {
+  const deadline = new Deadline();
+  running.set(id, deadline);
+  const context: HookContext = {
+    options,
+    log,
+    get signal() {
+      return deadline.signal;
+    },
+  };
   const hooks = plugin?.hooks as Readonly<Record<string, (event: HookEvent, context: HookContext) => unknown>>;
-  const replies = await Promise.all(events.map(async (event): Promise<Reply> => {
+  const ask = async (event: HookEvent): Promise<Reply> => {
     try {
       return { answer: await hooks[hook]?.(event, context) };
     } catch (error) {
       return { failure: describe(error) };
     }
-  }));
+  };
+  const [first] = events;
+  const replies = first && events.length === 1 ? [await ask(first)] : await Promise.all(events.map(ask));
   running.delete(id);
   send({ type: "replies", id, replies });
 }

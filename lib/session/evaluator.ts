@@ -1,9 +1,12 @@
 import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import type { EventSession, User } from "../hooks/event.ts";
-import type { HookSet } from "../hooks/hook_set.ts";
+import type { HookSet, Mapping } from "../hooks/hook_set.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
 import { Case, type Decision } from "./decision.ts";
+
+/** What may be known at once. Then it is taken at once: most decisions of plugins are in the cache, and each wait counts. */
+type Soon<T> = T | Promise<T>;
 
 /** Paths that go to a plugin in one call. */
 const BATCH = 256;
@@ -122,11 +125,13 @@ export class Evaluator {
 
   async #mapAll(cases: readonly Case[]): Promise<void> {
     const open = cases.filter((one) => one.isOpen);
-    const paths = open.flatMap(({ virtual, target, question: { command } }) => [
-      { command, path: virtual },
-      ...(target === undefined ? [] : [{ command, path: target }]),
-    ]);
-    const mappings = (await this.#map(paths)).values();
+    const paths: { command: string; path: string }[] = [];
+    for (const { virtual, target, question: { command } } of open) {
+      paths.push({ command, path: virtual });
+      if (target !== undefined) paths.push({ command, path: target });
+    }
+    const known = this.#map(paths);
+    const mappings = (known instanceof Promise ? await known : known).values();
     for (const one of open) {
       const mapping = mappings.next().value;
       const target = one.target === undefined ? undefined : mappings.next().value;
@@ -161,19 +166,19 @@ export class Evaluator {
   async #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> {
     const { hooks, session, user } = this.#options;
     if (!hooks.has("authorize")) return;
-    await inBatches(cases.filter((one) => one.isOpen), async (batch) => {
-      const facts = batch.map((one) => {
-        const { command, size } = one.question;
-        return { session, user, command, path: pathOf(one), target: one.target, size };
-      });
-      const rulings = await hooks.rule("authorize", facts);
-      for (const [at, one] of batch.entries()) {
-        const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
-        const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
-        if (!allow) one.refuse("NOT_PERMITTED", step);
-        else if (by !== null) one.step(step);
-      }
+    const open = cases.filter((one) => one.isOpen);
+    const facts = open.map((one) => {
+      const { command, size } = one.question;
+      return { session, user, command, path: pathOf(one), target: one.target, size };
     });
+    const known = inBatches(facts, (batch) => hooks.rule("authorize", batch));
+    const rulings = known instanceof Promise ? await known : known;
+    for (const [at, one] of open.entries()) {
+      const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
+      const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
+      if (!allow) one.refuse("NOT_PERMITTED", step);
+      else if (by !== null) one.step(step);
+    }
   }
 
   /** Where symbolic links lead, which must be allowed like what was named. */
@@ -194,6 +199,7 @@ export class Evaluator {
       if (inside) led.push(one);
       else one.refuse("NOT_PERMITTED", { rule: "link", path: one.real, reason: "it leads out of the served folder" });
     }
+    if (led.length === 0) return;
     const mappings = await this.#map(led.map(({ real, question: { command } }) => ({ command, path: real })));
     for (const [at, one] of led.entries()) {
       const { path, by } = mappings[at] ?? { path: null, by: null };
@@ -220,16 +226,20 @@ export class Evaluator {
     }
   }
 
-  async #map(paths: readonly { command: string; path: string }[]) {
+  #map(paths: readonly { command: string; path: string }[]): Soon<Mapping[]> {
     const { hooks, session, user } = this.#options;
     if (!hooks.has("filterPath")) return paths.map(({ path }) => ({ path, by: null }));
-    return await inBatches(paths, (batch) => hooks.map(batch.map((one) => ({ session, user, ...one }))));
+    return inBatches(paths, (batch) => hooks.map(batch.map((one) => ({ session, user, ...one }))));
   }
 }
 
 /** Hands a list over in pieces, and puts the answers together again. */
-async function inBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => Promise<R[] | void>): Promise<R[]> {
+function inBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => Soon<R[]>): Soon<R[]> {
+  return all.length <= BATCH ? ask(all) : inManyBatches(all, ask);
+}
+
+async function inManyBatches<T, R>(all: readonly T[], ask: (some: readonly T[]) => Soon<R[]>): Promise<R[]> {
   const answers: R[] = [];
-  for (let at = 0; at < all.length; at += BATCH) answers.push(...await ask(all.slice(at, at + BATCH)) ?? []);
+  for (let at = 0; at < all.length; at += BATCH) answers.push(...await ask(all.slice(at, at + BATCH)));
   return answers;
 }

@@ -13,6 +13,7 @@ import {
   type OpenFile,
   renameIfAbsent,
 } from "./jail.ts";
+import { JustFound } from "./just_found.ts";
 import type { KnownSums } from "./known_sums.ts";
 import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";
@@ -31,14 +32,17 @@ export class DescriptorJail implements Jail {
   readonly #way: Confinement;
   /** For one name of a held folder. */
   readonly #step: Confinement;
+  /** Without a link on the way. */
+  readonly #found: JustFound;
 
   constructor(
     root: string | number,
     system: Descriptors,
-    options: JailOptions & { readonly links?: boolean } = {},
+    options: JailOptions & { readonly links?: boolean; readonly found?: JustFound } = {},
   ) {
     const { links = true, oneFileSystem = false } = options;
     this.#system = system;
+    this.#found = options.found ?? new JustFound((descriptor) => system.close(descriptor));
     this.#root = typeof root === "number" ? root : system.holdRoot(root);
     this.#options = options;
     this.#way = { links, mounts: !oneFileSystem };
@@ -46,7 +50,7 @@ export class DescriptorJail implements Jail {
   }
 
   strict(): DescriptorJail {
-    return new DescriptorJail(this.#root, this.#system, { ...this.#options, links: false });
+    return new DescriptorJail(this.#root, this.#system, { ...this.#options, links: false, found: this.#found });
   }
 
   async resolve(path: SafePath): Promise<SafePath> {
@@ -58,7 +62,7 @@ export class DescriptorJail implements Jail {
   /** Most paths have no link in them, and the kernel says so in one call. */
   #isStraight(path: SafePath): boolean {
     try {
-      this.#system.close(this.#system.holdBeneath(this.#root, beneath(path), this.#step));
+      this.#found.put(path, this.#system.holdBeneath(this.#root, beneath(path), this.#step));
       return true;
     } catch {
       return false;
@@ -67,6 +71,8 @@ export class DescriptorJail implements Jail {
 
   // deno-lint-ignore require-await
   async hold(path: SafePath): Promise<HeldDescriptor> {
+    const found = this.#way.links ? undefined : this.#found.take(path);
+    if (found !== undefined) return this.#held(found);
     try {
       return this.#held(this.#system.holdBeneath(this.#root, beneath(path), this.#way));
     } catch (error) {
@@ -159,6 +165,7 @@ export class DescriptorJail implements Jail {
   }
 
   close(): void {
+    this.#found.clear();
     this.#system.close(this.#root);
   }
 }

@@ -2,13 +2,14 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { Log, type LogRecord } from "../../lib/base/log.ts";
 import { launchSandbox } from "../../lib/cli/sandbox.ts";
+import { Deadline } from "../../lib/hooks/deadline.ts";
 import type { EventFacts } from "../../lib/hooks/event.ts";
 import { makeEvent, type PluginHost } from "../../lib/hooks/host.ts";
 import { loadPlugin } from "../../lib/hooks/plugin_loader.ts";
 import { readGivenOptions } from "../../lib/hooks/plugin_options.ts";
 
 const SESSION = { id: "1", address: "127.0.0.1", port: 1, secure: true };
-const NEVER = new AbortController().signal;
+const NEVER = new Deadline();
 
 const SOURCE = `
 import { definePlugin, type HookEvent } from "fsh/plugin";
@@ -142,10 +143,23 @@ for (const kind of ["in process", "sandbox"] as const) {
 
   Deno.test(`${kind}: an aborted call is told so`, async () => {
     await using running = await run(kind);
-    const controller = new AbortController();
-    const call = running.host.call("authorize", [authorize("/waits")], controller.signal);
-    setTimeout(() => controller.abort(), 50);
+    const deadline = new Deadline();
+    const call = running.host.call("authorize", [authorize("/waits")], deadline);
+    setTimeout(() => deadline.pass(), 50);
     assertEquals(await call, [{ answer: { allow: false, reason: "aborted" } }]);
+  });
+
+  Deno.test(`${kind}: who asks together with somebody whose answer takes long does not wait for that`, async () => {
+    await using running = await run(kind);
+    const deadline = new Deadline();
+    const ended: string[] = [];
+    const calls = ["/waits", "/a", "/b.key"].map((path) =>
+      running.host.call("authorize", [authorize(path)], deadline).then(() => ended.push(path))
+    );
+    await Promise.all(calls.slice(1));
+    assertEquals(ended, ["/a", "/b.key"]);
+    deadline.pass();
+    await Promise.all(calls);
   });
 
   Deno.test(`${kind}: many calls at once don't mix`, async () => {

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { Log, type LogRecord } from "../../lib/base/log.ts";
+import { Deadline, passAfter } from "../../lib/hooks/deadline.ts";
 import type { EventFacts } from "../../lib/hooks/event.ts";
 import { makeEvent, type PluginHost, type Reply } from "../../lib/hooks/host.ts";
 import type { PluginPermissions } from "../../lib/hooks/plugin.ts";
@@ -21,10 +22,10 @@ export function authorizeFacts(path: string): EventFacts<"authorize"> {
 
 /** Asks a plugin's `authorize`. */
 export async function ask(host: PluginHost, path: string, ms = 10_000): Promise<Reply> {
-  const controller = new AbortController();
-  const timer = setTimeout(() => controller.abort(), ms);
-  const [reply] = await host.call("authorize", [makeEvent("authorize", authorizeFacts(path))], controller.signal);
-  clearTimeout(timer);
+  const deadline = new Deadline();
+  const end = passAfter(ms, deadline);
+  const [reply] = await host.call("authorize", [makeEvent("authorize", authorizeFacts(path))], deadline);
+  end();
   return reply ?? { failure: "no reply" };
 }
 

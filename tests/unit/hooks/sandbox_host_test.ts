@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { silentLog } from "../../../lib/base/log.ts";
 import { launchSandbox } from "../../../lib/cli/sandbox.ts";
+import { Deadline } from "../../../lib/hooks/deadline.ts";
 import { makeEvent } from "../../../lib/hooks/host.ts";
 import { HookSet } from "../../../lib/hooks/hook_set.ts";
 import { asked, logged, session } from "../../support/plugins.ts";
@@ -96,7 +97,7 @@ Deno.test("a throw in every hook is a failure of each call, with file and line, 
     assertMatch((reply as { failure: string }).failure, /RangeError: always[^]*subject\.js:2:11/);
   }
   const log = makeEvent("log", logged("x"));
-  assert("failure" in ((await subject.host.call("log", [log], AbortSignal.abort()))[0] ?? {}));
+  assert("failure" in ((await subject.host.call("log", [log], new Deadline()))[0] ?? {}));
   assertEquals(subject.host.pid, before);
 });
 
@@ -296,7 +297,7 @@ Deno.test("an event with a session of another shape is told as it is", async () 
   const [reply] = await subject.host.call(
     "authorize",
     [makeEvent("authorize", asked("/a", odd))],
-    AbortSignal.timeout(5_000),
+    new Deadline(),
   );
   assertEquals(JSON.parse((reply as { answer: { reason: string } }).answer.reason), odd);
   assertNotEquals(subject.host.pid, null);

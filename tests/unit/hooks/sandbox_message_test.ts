@@ -26,7 +26,7 @@ function source(bytes: Uint8Array, sizes: () => number) {
 
 async function read<M>(bytes: Uint8Array, sizes = () => Infinity, most?: number): Promise<M[]> {
   const all: M[] = [];
-  for await (const message of sandboxMessages<M>(source(bytes, sizes), most)) all.push(message);
+  for await (const messages of sandboxMessages<M>(source(bytes, sizes), most)) all.push(...messages);
   return all;
 }
 

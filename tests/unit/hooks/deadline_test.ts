@@ -1,0 +1,52 @@
+import { assert, assertEquals } from "@std/assert";
+import { Deadline, passAfter } from "../../../lib/hooks/deadline.ts";
+
+const sleep = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+Deno.test("deadlines of one limit pass each in its time; what has ended does not, and no timer is left", async () => {
+  const passed: [string, number][] = [];
+  const begin = (name: string) => {
+    const deadline = new Deadline();
+    const begun = performance.now();
+    deadline.onPass(() => passed.push([name, performance.now() - begun]));
+    return passAfter(120, deadline);
+  };
+  const ended = begin("ended");
+  begin("first");
+  await sleep(60);
+  const second = begin("second");
+  const gone = begin("gone");
+  ended();
+  gone();
+  while (passed.length < 2) await sleep(5);
+  assertEquals(passed.map(([name]) => name), ["first", "second"]);
+  for (const [name, after] of passed) assert(after >= 119, `${name} passed after ${after} ms`);
+  second();
+  // The sanitizers would find a timer that is left.
+  begin("third")();
+  assertEquals(passed.length, 2);
+});
+
+Deno.test("one that begins while another passes has its whole time", async () => {
+  const begun = performance.now();
+  const [first, second] = [new Deadline(), new Deadline()];
+  const over = new Promise<number>((resolve) => second.onPass(() => resolve(performance.now() - begun)));
+  first.onPass(() => passAfter(50, second));
+  passAfter(50, first);
+  assert(await over >= 99);
+  assert(first.passed && second.passed);
+});
+
+Deno.test("the signal is aborted with the deadline, whenever it is asked for, and listeners hear of it once", () => {
+  const deadline = new Deadline();
+  let heard = 0;
+  deadline.onPass(() => heard++);
+  const early = deadline.signal;
+  assertEquals([early.aborted, deadline.passed], [false, false]);
+  deadline.pass();
+  deadline.pass();
+  assertEquals([early.aborted, deadline.signal === early, deadline.passed, heard], [true, true, true, 1]);
+  const late = new Deadline();
+  late.pass();
+  assert(late.signal.aborted);
+});
