@@ -3,9 +3,9 @@ import { native } from "../native/load.ts";
 
 /**
  * Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand; who is met
- * for the first time is remembered in a file.
+ * for the first time is remembered in a file, which keeps its owner (sys: who this is).
  */
-const REMOTE: readonly Right[] = ["net", "env", "read", "write"];
+const REMOTE: readonly Right[] = ["net", "env", "read", "write", "sys"];
 /** Changes files of the operator's, and keeps their owner. */
 const FILES: readonly Right[] = ["read", "write", "env", "sys"];
 
@@ -24,7 +24,7 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   explain: { keeps: PLUGINS, confined: true },
   plugin: { keeps: PLUGINS },
   get: { keeps: REMOTE, confined: true },
-  put: { keeps: [...REMOTE, "sys"], confined: true },
+  put: { keeps: REMOTE, confined: true },
   verify: { keeps: REMOTE, confined: true },
   ls: { keeps: REMOTE },
   stat: { keeps: REMOTE },
@@ -35,7 +35,7 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   ping: { keeps: REMOTE },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
-  forget: { keeps: ["read", "write", "env"] },
+  forget: { keeps: FILES },
   keygen: { keeps: ["read", "write", "env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },
