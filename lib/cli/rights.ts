@@ -3,7 +3,7 @@ import { native } from "../native/load.ts";
 
 /**
  * Talks to a server. Addresses come from arguments and secrets from files, so neither can be named beforehand; who is met
- * for the first time is remembered in a file, which keeps its owner.
+ * for the first time is remembered in a file, which keeps its owner (sys: who this is).
  */
 const REMOTE: readonly Right[] = ["net", "env", "read", "write", "sys"];
 /** Changes files of the operator's, and keeps their owner. */

@@ -63,6 +63,11 @@ for (const way of ["", "off"]) {
     assertEquals((await fsh(["get", "/locked", "-"], { env })).code, 4);
     check("serve", server.log, way);
     seen.add("serve");
+    Object.assign(env, { XDG_CONFIG_HOME: at("config"), FSH_TOKEN: "" });
+    await using encrypted = await ServerProcess.start({ env, args: ["--tls"] });
+    // Whom a command meets for the first time, it remembers.
+    await run(["ls", "--accept-new", encrypted.url]);
+    await run(["forget", "127.0.0.1"]);
     assertEquals([...seen].sort(), Object.keys(RIGHTS).sort());
   });
 }
