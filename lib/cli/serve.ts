@@ -7,6 +7,7 @@ import { native } from "../native/load.ts";
 import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
+import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
@@ -52,6 +53,7 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
       "for an unused session from which nothing at all is heard; off",
     ),
     durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
+    MEMORY_OPTION,
     { name: "max-sessions", value: "N", default: "10000", help: "sessions at once" },
   ],
   operands: { min: 0, max: 1 },
@@ -62,6 +64,8 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
     const log = makeLog({ json, fallback: "info" });
     const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
+    const memory = await memoryLimit(args);
+    const settings = serverSettings(args);
     const storage = await LocalStorage.open(folder, {
       durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     });
@@ -74,13 +78,17 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
         log,
         hooks: plugins.runner,
         onIdle: () => native().heap?.trim(),
-        ...serverSettings(args),
+        budget: memory.budget,
+        ...settings,
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
       if (json) {
-        print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly: args.has("read-only") }));
+        const readOnly = args.has("read-only");
+        print(JSON.stringify({ event: "listening", url: server.url, folder: root, readOnly, maxMemory: memory.bound }));
       } else print(`fsh: serving ${root} on ${server.url}`);
+
+      log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);

@@ -1,6 +1,8 @@
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
+import { MemoryBudget } from "../base/memory_budget.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
@@ -29,6 +31,12 @@ const ACCEPT_PAUSE = { first: 50, longest: 1000 };
 /** Milliseconds without a session after which the server counts as idle. */
 const IDLE_AFTER = 500;
 
+/**
+ * What a session is offered while memory is short: its frames then need no more than every session can have. A window is no
+ * promise of memory: a session whose frames nobody takes is not read.
+ */
+const MODEST = { maxData: 64 * 1024, window: 256 * 1024, maxStreams: 8 };
+
 export interface ServerOptions {
   readonly transport: Transport;
   readonly storage: Storage;
@@ -46,6 +54,8 @@ export interface ServerOptions {
   /** Holds all transfers together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   readonly maxSessions: number;
+  /** What all sessions together may hold; by default as much as they need. */
+  readonly budget?: MemoryBudget;
   /** Ways to come in that are offered; by default, everybody may, without any proof. */
   readonly methods?: readonly string[];
   readonly authenticate?: Authenticate;
@@ -67,6 +77,7 @@ export class Server {
   readonly #accepting: Promise<void>;
   readonly #log: Log;
   readonly #hooks: HookRunner;
+  readonly #memory: MemoryBudget;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
   #sessionNumber = 0;
@@ -77,6 +88,7 @@ export class Server {
     this.#options = options;
     this.#listener = listener;
     this.#hooks = options.hooks ?? new HookRunner();
+    this.#memory = options.budget ?? new MemoryBudget({ bytes: Infinity });
     this.#log = hookedLog(options.log, this.#hooks);
     this.#accepting = this.#acceptLoop();
   }
@@ -140,17 +152,25 @@ export class Server {
       visit.log.warn("connection refused", { reason: `${maxSessions} sessions already` });
       return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: `at most ${maxSessions}` }));
     }
-    const greeted = this.#hooks.current.has("connect") ? this.#greet(connection, visit) : this.#run(connection, visit);
+    const memory = this.#memory.open();
+    if (!memory) {
+      visit.log.warn("connection refused", { reason: "no memory for one more session" });
+      return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: "no memory for one more" }));
+    }
+    const greeted = this.#hooks.current.has("connect")
+      ? this.#greet(connection, visit, memory)
+      : this.#run(connection, visit, memory);
     greeted.catch((error) => this.#log.error("a session failed", { error: String(error) }));
   }
 
   /** Asks the plugins first. */
-  async #greet(connection: Connection, visit: Visit): Promise<void> {
+  async #greet(connection: Connection, visit: Visit, memory: MemoryAccount): Promise<void> {
     this.#arriving.add(connection);
     const refusal = await visit.refusal().finally(() => this.#arriving.delete(connection));
+    if (this.#closing || refusal) memory.close(refusal ?? new FshError("GOING_AWAY"));
     if (this.#closing) return connection.abort();
     if (refusal) return this.#refuse(connection, visit, refusal);
-    await this.#run(connection, visit);
+    await this.#run(connection, visit, memory);
   }
 
   /** Tells why, in FSH/1, and closes. */
@@ -165,7 +185,7 @@ export class Server {
     session.close({ error }).catch(() => {});
   }
 
-  async #run(connection: Connection, visit: Visit): Promise<void> {
+  async #run(connection: Connection, visit: Visit, memory: MemoryAccount): Promise<void> {
     const { storage, readOnly, limiter, clock = systemClock } = this.#options;
     const { log } = visit;
     const { authenticate = visit.authenticate } = this.#options;
@@ -182,7 +202,7 @@ export class Server {
       this.#commands.add(command);
       return serving;
     };
-    const session = this.#session(connection, log, { serve, authenticate, admit });
+    const session = this.#session(connection, log, { serve, authenticate, admit, memory });
     this.#sessions.add(session);
     try {
       await session.start();
@@ -220,6 +240,7 @@ export class Server {
       readonly serve: (stream: Stream, request: Message) => Promise<void>;
       readonly authenticate: Authenticate;
       readonly admit?: (user: User, method: string) => string;
+      readonly memory?: MemoryAccount;
     },
   ): Session {
     const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
@@ -227,7 +248,7 @@ export class Server {
       role: "server",
       log,
       clock,
-      limits,
+      limits: this.#memory.isTight ? { ...limits, ...MODEST } : limits,
       handshakeTimeout,
       idleTimeout,
       stallTimeout,

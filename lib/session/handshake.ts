@@ -28,6 +28,8 @@ export interface SessionLimits {
   readonly window: number;
   /** Streams at once. */
   readonly maxStreams: number;
+  /** Bytes of a DATA frame to this side, at the most; by default MAX_DATA. */
+  readonly maxData?: number;
   /** Milliseconds of silence before a PING; 0: none. */
   readonly heartbeat: number;
   /** Unanswered PINGs before the peer counts as dead. */
@@ -94,7 +96,7 @@ export class Handshake {
       agent,
       capabilities,
       methods,
-      maxData: MAX_DATA,
+      maxData: limits.maxData ?? MAX_DATA,
       window: limits.window,
       maxStreams: limits.maxStreams,
       heartbeat: limits.heartbeat,

@@ -2,6 +2,8 @@ import { clipUtf8 } from "../base/bytes.ts";
 import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { unboundedAccount } from "../base/memory_budget.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
 import type { Connection } from "../transport/transport.ts";
 import {
   checkHeader,
@@ -11,10 +13,19 @@ import {
   type MessageOf,
   type RawFrame,
 } from "../wire/codec.ts";
-import { type FrameFields, type FrameName, frameRow, type Phase, type RequestName, type Role } from "../wire/frames.ts";
+import {
+  type FrameFields,
+  type FrameName,
+  frameRow,
+  MAX_DATA,
+  type Phase,
+  type RequestName,
+  type Role,
+} from "../wire/frames.ts";
 import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
 import { PRIORITIES, type RequestOpener } from "./command.ts";
 import {
   type Claim,
@@ -43,6 +54,8 @@ export interface SessionOptions extends HandshakeOptions {
   readonly idleTimeout: number;
   /** Milliseconds that a transfer may wait for the peer to move a byte; 0: for ever. */
   readonly stallTimeout: number;
+  /** What the session may hold; by default as much as it needs. It is closed with the session. */
+  readonly memory?: MemoryAccount;
   /** Whether files may go to the network without passing through this program, where the platform can; by default they do. */
   readonly zeroCopy?: boolean;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
@@ -63,8 +76,12 @@ export class Session implements RequestOpener {
   readonly #clock: Clock;
   readonly #writer: Writer;
   readonly #splitter: Splitter;
+  readonly #memory: MemoryAccount;
+  readonly #room: ReceiveMemory;
   readonly #handshake: Handshake;
   readonly #streams = new Map<number, Stream>();
+  /** Streams that are more than the peer takes at once: their requests wait. */
+  readonly #unbegun = new Map<number, () => void>();
   readonly #host: StreamHost;
   readonly #trace: boolean;
   #log: Log;
@@ -97,7 +114,17 @@ export class Session implements RequestOpener {
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
     const peer: Role = options.role === "client" ? "server" : "client";
-    this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
+    const { maxData = MAX_DATA } = options.limits;
+    this.#splitter = new Splitter((header) => {
+      const name = checkHeader(header, peer, this.#phase);
+      if (name === "DATA" && header.length > maxData) {
+        throw new FshError("BAD_LENGTH", { subject: name, detail: `${header.length} bytes, at most ${maxData}` });
+      }
+      return name;
+    });
+    this.#memory = options.memory ?? unboundedAccount();
+    this.#room = new ReceiveMemory(this.#splitter, this.#memory);
+    this.#memory.holder = { waitsSince: () => this.#waitsSince(), evict: (error) => this.#evict(error) };
     this.#handshake = new Handshake(options.role, { ...options, secure: options.secure ?? isSecure(connection) });
     this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
@@ -119,7 +146,7 @@ export class Session implements RequestOpener {
       this.#sendRaw(this.#handshake.hello());
     }
     this.#writing = this.#writer.run().catch((error) => this.#fail(error));
-    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#splitter.close());
+    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#room.close());
     const { handshakeTimeout } = this.#options;
     try {
       await withDeadline(
@@ -178,8 +205,19 @@ export class Session implements RequestOpener {
     this.#streams.set(stream.id, stream);
     const { fin = frameRow(name).fin === true } = options;
     // A failure is told to whoever takes the answer.
-    stream.send(name, fields, { fin }).catch(() => {});
+    const begin = () => void stream.send(name, fields, { fin }).catch(() => {});
+    if (this.#streams.size - this.#unbegun.size <= (this.#terms?.maxStreams ?? 1)) begin();
+    else this.#unbegun.set(stream.id, begin);
     return stream;
+  }
+
+  /** Begins streams in the order in which they were opened, as long as the peer takes more. */
+  #beginWaiting(): void {
+    for (const [id, begin] of this.#unbegun) {
+      if (this.#streams.size - this.#unbegun.size >= (this.#terms?.maxStreams ?? 1)) break;
+      this.#unbegun.delete(id);
+      begin();
+    }
   }
 
   /** Round trip of one PING, in milliseconds. Rejects with why the session ended. */
@@ -231,9 +269,12 @@ export class Session implements RequestOpener {
     if (!preface) return;
     this.#introduce();
     for (;;) {
-      this.#receiveAll();
+      for (let room; (room = this.#receiveAll());) await this.#pause(room);
       if (this.#failed) return await this.#discard();
-      if (this.#streams.size === 0) this.#splitter.relax();
+      this.#room.relax(this.#streams.size === 0);
+      const room = this.#room.grow({ ready: this.#vitals !== null });
+      if (room) await this.#pause(room);
+      this.#room.awaitsFrame(this.#clock.now());
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
@@ -288,13 +329,39 @@ export class Session implements RequestOpener {
     this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
   }
 
-  /** Every frame that is complete, until one breaks the protocol. */
-  #receiveAll(): void {
+  /** Waits for memory, in which time the peer's silence means nothing. */
+  async #pause(room: Promise<void>): Promise<void> {
+    this.#room.pauses();
+    this.#vitals?.hold();
+    await room;
+    this.#vitals?.resume();
+  }
+
+  /** Every frame that is complete, until one breaks the protocol, or there has to be room for what came of the last one. */
+  #receiveAll(): Promise<void> | undefined {
     try {
-      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
+      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
+        this.#receive(frame);
+        const room = this.#room.received(frame);
+        if (room) return room;
+      }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Since when the peer keeps this session from giving memory back. */
+  #waitsSince(): number | null {
+    const waits = [this.#room.waitsSince, this.#writer.writingSince];
+    const progress = this.#vitals?.lastProgress ?? 0;
+    for (const stream of this.#streams.values()) waits.push(stream.stalledSince(progress));
+    const since = Math.min(...waits.map((time) => time ?? Infinity));
+    return since === Infinity ? null : since;
+  }
+
+  #evict(error: FshError): void {
+    this.#log.warn("dropped, as others need memory", { reason: error.detail, remote: this.remote });
+    this.#fail(error);
   }
 
   #receive(frame: RawFrame): void {
@@ -329,7 +396,7 @@ export class Session implements RequestOpener {
         return this.#streamOf("CANCEL", message.stream)?.receiveError(error);
       }
       default:
-        if (frameRow(message.name).on === "opens") return this.#request(message);
+        if (frameRow(message.name).on === "opens") return this.#request(message, length);
         return this.#streamOf(message.name, message.stream)?.receiveMessage(message, length);
     }
   }
@@ -341,7 +408,7 @@ export class Session implements RequestOpener {
     return stream;
   }
 
-  #request(message: Message): void {
+  #request(message: Message, length: number): void {
     if (message.stream <= this.#lastStream || message.stream % 2 === 0) {
       throw new FshError("BAD_STREAM", { subject: message.name, detail: String(message.stream) });
     }
@@ -361,8 +428,15 @@ export class Session implements RequestOpener {
     if (this.#running >= limits.maxStreams) {
       return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
     }
+    const lease = this.#memory.request(length);
+    if (!lease) return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: "the server's memory is short" }));
     this.#running++;
-    serve(stream, message).finally(() => this.#running--).then(() => stream.conclude(), (error) => {
+    const served = () => {
+      this.#running--;
+      stream.worked();
+      lease.release();
+    };
+    serve(stream, message).finally(served).then(() => stream.conclude(), (error) => {
       const failure = toFshError(error);
       // A CANCEL may carry any code; only what failed here is worth a look.
       if (failure.error === "INTERNAL" && !failure.remote) {
@@ -495,6 +569,7 @@ export class Session implements RequestOpener {
     const roundTrip = () => this.#vitals?.roundTrip ?? null;
     const sendsZstd = () => this.#terms?.capabilities.includes(ZSTD) === true;
     return {
+      memory: this.#memory,
       transmit: (stream, name, bytes, region) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
         return this.#writer.queue.push(stream, bytes, region);
@@ -508,6 +583,8 @@ export class Session implements RequestOpener {
       urge: (name, bytes) => this.#urge(name, bytes),
       over: (stream) => {
         this.#streams.delete(stream.id);
+        this.#unbegun.delete(stream.id);
+        this.#beginWaiting();
         if (this.#streams.size > 0) return;
         for (const resolve of this.#idleWaiters.splice(0)) resolve();
         if (this.#phase === "draining" && this.#closing === null && !this.#failed) this.#bow(null);
@@ -582,6 +659,7 @@ export class Session implements RequestOpener {
     for (const stream of [...this.#streams.values()]) stream.sever(error);
     this.#writer.queue.fail(error);
     this.#ready.reject(error);
+    this.#memory.close(error);
     if (abort) this.#connection.abort();
     else this.#connection.close();
     this.#end.resolve(end);

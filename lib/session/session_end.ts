@@ -16,6 +16,7 @@ export function endOf(error: FshError): SessionEnd {
     case "PEER_TIMEOUT":
     case "HANDSHAKE_TIMEOUT":
     case "STALLED":
+    case "HOLDS_MEMORY":
       return { how: "timed-out", error };
     case "CONNECTION_LOST":
     case "CONNECTION_RESET":
