@@ -80,9 +80,10 @@ export interface Identity {
 export class Handshake {
   readonly #role: Role;
   readonly #options: HandshakeOptions;
-  readonly #hello: Uint8Array;
+  #hello: Uint8Array;
   #peerHello: FrameFields<"HELLO"> | null = null;
   #doorkeeper: Doorkeeper | null = null;
+  #claim: Claim | null = null;
   #applicant: Applicant | null = null;
   #busy = false;
   identity: Identity = { session: "", user: { name: "" } };
@@ -110,7 +111,14 @@ export class Handshake {
 
   /** Server: who wants to come in, and how; null before the first AUTH. Not proved. */
   get claim(): Claim | null {
-    return this.#doorkeeper?.claim ?? null;
+    return this.#doorkeeper?.claim ?? this.#claim;
+  }
+
+  /** It is over, and what it was made with is not needed any more. */
+  finish(): void {
+    this.#claim = this.claim;
+    this.#doorkeeper = this.#applicant = this.#peerHello = null;
+    this.#hello = new Uint8Array(0);
   }
 
   /**

@@ -82,7 +82,8 @@ export class Session implements RequestOpener {
   readonly #streams = new Map<number, Stream>();
   /** Streams that are more than the peer takes at once: their requests wait. */
   readonly #unbegun = new Map<number, () => void>();
-  readonly #host: StreamHost;
+  /** Made with the first stream. */
+  #host: StreamHost | null = null;
   readonly #trace: boolean;
   #log: Log;
   #phase: Phase = "hello";
@@ -100,7 +101,8 @@ export class Session implements RequestOpener {
   #failed = false;
   /** What the session ends with once the last words are out; null while it runs. */
   #farewell: SessionEnd | null = null;
-  #whyEnded = new FshError("CONNECTION_LOST");
+  /** Null while it has not ended: an error takes a kilobyte. */
+  #whyEnded: FshError | null = null;
   #cancelFarewell: (() => void) | null = null;
   #idleWaiters: (() => void)[] = [];
 
@@ -126,7 +128,6 @@ export class Session implements RequestOpener {
     this.#room = new ReceiveMemory(this.#splitter, this.#memory);
     this.#memory.holder = { waitsSince: () => this.#waitsSince(), evict: (error) => this.#evict(error) };
     this.#handshake = new Handshake(options.role, { ...options, secure: options.secure ?? isSecure(connection) });
-    this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
       clock: this.#clock,
       moved: () => this.#vitals?.moved(),
@@ -190,6 +191,10 @@ export class Session implements RequestOpener {
     return this.#handshake.claim;
   }
 
+  get #reason(): FshError {
+    return this.#whyEnded ?? new FshError("CONNECTION_LOST", { subject: this.remote });
+  }
+
   get openStreams(): number {
     return this.#streams.size;
   }
@@ -199,22 +204,27 @@ export class Session implements RequestOpener {
     this.#lastStream += 2;
     const stream = this.#newStream(this.#lastStream);
     if (this.#phase !== "ready") {
-      stream.sever(this.#phase === "closed" ? this.#whyEnded : new FshError("GOING_AWAY", { subject: this.remote }));
+      stream.sever(this.#phase === "closed" ? this.#reason : new FshError("GOING_AWAY", { subject: this.remote }));
       return stream;
     }
     this.#streams.set(stream.id, stream);
     const { fin = frameRow(name).fin === true } = options;
     // A failure is told to whoever takes the answer.
     const begin = () => void stream.send(name, fields, { fin }).catch(() => {});
-    if (this.#streams.size - this.#unbegun.size <= (this.#terms?.maxStreams ?? 1)) begin();
+    if (this.#streams.size - this.#unbegun.size <= this.#mostStreams) begin();
     else this.#unbegun.set(stream.id, begin);
     return stream;
+  }
+
+  /** A little less than the peer takes: it counts those that have ended until it has noticed. */
+  get #mostStreams(): number {
+    return Math.max(1, Math.floor((this.#terms?.maxStreams ?? 1) * 0.75));
   }
 
   /** Begins streams in the order in which they were opened, as long as the peer takes more. */
   #beginWaiting(): void {
     for (const [id, begin] of this.#unbegun) {
-      if (this.#streams.size - this.#unbegun.size >= (this.#terms?.maxStreams ?? 1)) break;
+      if (this.#streams.size - this.#unbegun.size >= this.#mostStreams) break;
       this.#unbegun.delete(id);
       begin();
     }
@@ -316,7 +326,7 @@ export class Session implements RequestOpener {
     } catch {
       // Gone is what we wait for.
     }
-    this.#finish(this.#farewell ?? endOf(this.#whyEnded), false);
+    this.#finish(this.#farewell ?? endOf(this.#reason), false);
   }
 
   #peerClosed(): void {
@@ -517,6 +527,7 @@ export class Session implements RequestOpener {
       },
       idle: () => this.close({ error: new FshError("IDLE_TIMEOUT", { detail: `for ${idleTimeout / 1000} s` }) }),
     });
+    this.#handshake.finish();
     this.#ready.resolve();
   }
 
@@ -555,7 +566,7 @@ export class Session implements RequestOpener {
   // Streams.
 
   #newStream(id: number, remoteFin = false): Stream {
-    return new Stream(this.#host, {
+    return new Stream(this.#host ??= this.#streamHost(), {
       id,
       sendWindow: this.#terms?.sendWindow ?? 0,
       receiveWindow: this.#options.limits.window,
@@ -654,7 +665,7 @@ export class Session implements RequestOpener {
     this.#cancelFarewell?.();
     // Whoever said goodbye did not close without notice.
     const error = end.error ??
-      (this.#farewell ? this.#whyEnded : new FshError("CONNECTION_LOST", { subject: this.remote }));
+      (this.#farewell ? this.#reason : new FshError("CONNECTION_LOST", { subject: this.remote }));
     this.#whyEnded = error;
     for (const stream of [...this.#streams.values()]) stream.sever(error);
     this.#writer.queue.fail(error);

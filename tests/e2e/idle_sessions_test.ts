@@ -32,6 +32,8 @@ Deno.test(`${SESSIONS} idle sessions cost little memory and time, and their hear
       `${HEARTBEAT}ms`,
       "--handshake-timeout",
       "60s",
+      "--max-sessions",
+      String(SESSIONS + 100),
     ],
     env: { FSH_LOG: "warn" },
     command: manyFiles(FSH),
