@@ -10,7 +10,7 @@ const PART_OF_FREE = 4;
 /** One session has no more than this part of all there is beyond the seats. */
 const PART_OF_ALL = 8;
 /** Milliseconds that a session may keep memory for its peer's sake while others wait for some. */
-const GRACE = 10_000;
+const GRACE = 5_000;
 /** Milliseconds between two looks for such sessions. */
 const LOOK = 1_000;
 

@@ -104,6 +104,7 @@ export class Session implements RequestOpener {
   /** Null while it has not ended: an error takes a kilobyte. */
   #whyEnded: FshError | null = null;
   #cancelFarewell: (() => void) | null = null;
+  #cancelBegin: (() => void) | null = null;
   #idleWaiters: (() => void)[] = [];
 
   constructor(connection: Connection, options: SessionOptions) {
@@ -223,6 +224,7 @@ export class Session implements RequestOpener {
 
   /** Begins streams in the order in which they were opened, as long as the peer takes more. */
   #beginWaiting(): void {
+    this.#cancelBegin = null;
     for (const [id, begin] of this.#unbegun) {
       if (this.#streams.size - this.#unbegun.size >= this.#mostStreams) break;
       this.#unbegun.delete(id);
@@ -362,10 +364,15 @@ export class Session implements RequestOpener {
 
   /** Since when the peer keeps this session from giving memory back. */
   #waitsSince(): number | null {
-    const waits = [this.#room.waitsSince, this.#writer.writingSince];
-    const progress = this.#vitals?.lastProgress ?? 0;
-    for (const stream of this.#streams.values()) waits.push(stream.stalledSince(progress));
-    const since = Math.min(...waits.map((time) => time ?? Infinity));
+    let since = Math.min(this.#room.waitsSince ?? Infinity, this.#writer.writingSince ?? Infinity);
+    // What its peer has sent to a session that is not read is not known.
+    const readsSince = this.#vitals?.readsSince ?? null;
+    if (readsSince !== null) {
+      for (const stream of this.#streams.values()) {
+        const stalled = stream.stalledSince(this.#vitals?.lastProgress ?? 0);
+        if (stalled !== null) since = Math.min(since, Math.max(stalled, readsSince));
+      }
+    }
     return since === Infinity ? null : since;
   }
 
@@ -595,7 +602,8 @@ export class Session implements RequestOpener {
       over: (stream) => {
         this.#streams.delete(stream.id);
         this.#unbegun.delete(stream.id);
-        this.#beginWaiting();
+        // In another turn, when a server in the same process has noticed that it is over, too.
+        if (this.#unbegun.size > 0) this.#cancelBegin ??= this.#clock.after(0, () => this.#beginWaiting());
         if (this.#streams.size > 0) return;
         for (const resolve of this.#idleWaiters.splice(0)) resolve();
         if (this.#phase === "draining" && this.#closing === null && !this.#failed) this.#bow(null);
@@ -663,6 +671,7 @@ export class Session implements RequestOpener {
     this.#handshake.stop();
     this.#vitals?.stop();
     this.#cancelFarewell?.();
+    this.#cancelBegin?.();
     // Whoever said goodbye did not close without notice.
     const error = end.error ??
       (this.#farewell ? this.#reason : new FshError("CONNECTION_LOST", { subject: this.remote }));

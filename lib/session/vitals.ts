@@ -93,6 +93,11 @@ export class Vitals {
     return this.#lastProgress;
   }
 
+  /** Since when this side has read whatever came; null: it does not. */
+  get readsSince(): number | null {
+    return this.#held ? null : this.#resumed;
+  }
+
   /** This side does not read for a while: the peer's silence means nothing, and it must hear that it is not forgotten. */
   hold(): void {
     this.#held = true;

@@ -10,9 +10,9 @@ import { HELLO, RawPeer } from "../support/raw_peer.ts";
 const MIB = 1024 ** 2;
 /** MiB. */
 const BOUND = 256;
-const LARGE = 64 * MIB;
+const LARGE = 24 * MIB;
 /** Sessions of each kind that do harm. */
-const CROWD = 80;
+const CROWD = 50;
 
 const NEW_PUT = { size: null, modified: null, mode: null, algorithm: "none", options: 0, key: "" } as const;
 const GET = { offset: 0, length: null, algorithm: "none", prefix: new Uint8Array(), options: 0, priority: 1 } as const;
@@ -63,10 +63,10 @@ const HARM: Readonly<Record<string, (peer: RawPeer, number: number) => Promise<v
     }
   },
   "listings, digests and streams without end, and no reading": async (peer) => {
-    for (let i = 0; i < 200; i++) {
+    for (let i = 0; i < 6; i++) {
       const stream = 6 * i + 1;
       await peer.sendBytes(encodeMessage("LIST", stream, { path: "/", recursive: 1 }, true));
-      const hash = { path: "/large", offset: 0, length: null, algorithm: "sha256" };
+      const hash = { path: "/large", offset: 0, length: null, algorithm: "crc32" };
       await peer.sendBytes(encodeMessage("HASH", stream + 2, hash, true));
       await peer.sendBytes(encodeMessage("PUT", stream + 4, { ...NEW_PUT, path: `/put-${i}` }));
     }

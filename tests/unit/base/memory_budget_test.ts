@@ -149,7 +149,7 @@ Deno.test("while somebody waits, whoever keeps memory for a silent peer is dropp
   };
   hold("silent", 0);
   hold("busy", null);
-  hold("recent", 8_000);
+  hold("recent", 58_000);
   for (let i = 0; i < 5; i++) hold(`other ${i}`, null);
   clock.advance(60_000);
   assertEquals(evicted, []);
