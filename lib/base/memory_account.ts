@@ -78,6 +78,8 @@ export class MemoryAccount {
       this.#seatUsed += least;
       return this.#lease(least, () => this.#leaveSeat(least));
     }
+    // What a seat is large enough for waits for one: what is beyond must not be held in pieces by those who wait for more.
+    if (least <= SEAT) return null;
     return this.#takeExtra(least, { plenty: false, inTurn }) ? this.#extraLease(least) : null;
   }
 

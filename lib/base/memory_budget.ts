@@ -11,6 +11,8 @@ const PART_OF_FREE = 4;
 const PART_OF_ALL = 8;
 /** Milliseconds that a session may keep memory for its peer's sake while others wait for some. */
 const GRACE = 5_000;
+/** Milliseconds without anybody being served after which those who wait are taken to wait for each other. */
+const STANDSTILL = 15_000;
 /** Milliseconds between two looks for such sessions. */
 const LOOK = 1_000;
 
@@ -43,6 +45,8 @@ export class MemoryBudget {
   /** Whose turn it is stands first. */
   readonly #waiting = new Map<MemoryAccount, Wish[]>();
   #cancelLook: (() => void) | null = null;
+  /** When somebody who waited was last served, or began to wait. */
+  #served = 0;
 
   constructor(options: MemoryBudgetOptions) {
     const { bytes, clock = systemClock } = options;
@@ -124,11 +128,10 @@ export class MemoryBudget {
     else if (pool === "extra") {
       this.#free.extra += bytes;
       this.#serveAll();
-    } else if (bytes > 0) this.#serve(account);
-    else {
+    } else if (bytes === 0) {
       this.#free.seats++;
       this.#serveAll();
-    }
+    } else if (this.#waiting.has(account) && this.#serve(account, { inTurn: false })) this.#serveAll();
   }
 
   /** Resolves to the lease when it is the account's turn and there is room. */
@@ -138,6 +141,7 @@ export class MemoryBudget {
       const wishes = this.#waiting.get(account);
       if (wishes) wishes.push(wish);
       else this.#waiting.set(account, [wish]);
+      if (this.#waiting.size === 1) this.#served = this.#clock.now();
       this.#cancelLook ??= this.#clock.after(LOOK, () => this.#look());
     });
   }
@@ -150,24 +154,28 @@ export class MemoryBudget {
     if (wishes.length > 0) this.#serveAll();
   }
 
-  /** Grants what it can, in turn; the first that has to wait for bytes lets nobody pass. */
+  /** Grants what it can, in turn: of those who wait for more than a seat is for, the first lets nobody pass. */
   #serveAll(): void {
+    let passable = true;
     for (const account of [...this.#waiting.keys()]) {
-      if (!this.#serve(account) && this.#free.seats < 1) break;
+      if (!passable && this.#free.seats < 1) break;
+      const large = (this.#waiting.get(account)?.[0]?.least ?? 0) > SEAT;
+      if (large && !passable) continue;
+      if (!this.#serve(account, { inTurn: large }) && large) passable = false;
     }
   }
 
   /** Grants an account's first wish, if that can be: it then stands last. */
-  #serve(account: MemoryAccount): boolean {
+  #serve(account: MemoryAccount, { inTurn }: { inTurn: boolean }): boolean {
     const wishes = this.#waiting.get(account);
     const wish = wishes?.[0];
     if (!wishes || !wish) return true;
-    const first = this.#waiting.keys().next().value === account;
-    const lease = account.grant({ least: wish.least, most: wish.most, inTurn: first });
+    const lease = account.grant({ least: wish.least, most: wish.most, inTurn });
     if (!lease) return false;
     wishes.shift();
     this.#waiting.delete(account);
     if (wishes.length > 0) this.#waiting.set(account, wishes);
+    this.#served = this.#clock.now();
     wish.grant(lease);
     return true;
   }
@@ -178,6 +186,7 @@ export class MemoryBudget {
     if (this.#waiting.size === 0) return;
     this.#cancelLook = this.#clock.after(LOOK, () => this.#look());
     const now = this.#clock.now();
+    if (now - this.#served > STANDSTILL) this.#breakStandstill();
     for (const account of [...this.#accounts]) {
       if (!account.holdsBuffers) continue;
       const since = account.holder?.waitsSince() ?? null;
@@ -185,6 +194,13 @@ export class MemoryBudget {
       const detail = `nothing moved for ${((now - since) / 1000).toFixed(0)} s while others waited for memory`;
       account.holder?.evict(new FshError("HOLDS_MEMORY", { detail }));
     }
+  }
+
+  /** One of those who wait while they hold something has to go, so that the others can go on. */
+  #breakStandstill(): void {
+    this.#served = this.#clock.now();
+    const account = [...this.#waiting.keys()].find((one) => one.holdsBuffers && one.holder);
+    account?.holder?.evict(new FshError("HOLDS_MEMORY", { detail: "requests of this session wait for each other" }));
   }
 }
 

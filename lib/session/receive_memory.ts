@@ -6,7 +6,7 @@ import { RECEIVE_SIZES, type Splitter } from "../wire/splitter.ts";
 
 /** Before READY no frame is larger; that much is a part of every session's share. */
 const UNREADY = RECEIVE_SIZES[1];
-/** While others wait for memory, a receive buffer that is larger is given up whenever it is empty. */
+/** While others wait for memory, a receive buffer that is larger is given up as soon as there is little in it. */
 const MODEST = RECEIVE_SIZES[2];
 
 /** Takes what receiving needs from the session's account: the buffer, and room for one frame that nobody takes yet. */
@@ -37,10 +37,19 @@ export class ReceiveMemory {
 
   /** Gives a large buffer back where nobody needs it now. */
   relax(unused: boolean): void {
-    if (!unused && !(this.#account.isWanted && this.#splitter.capacity > MODEST)) return;
-    if (!this.#splitter.relax()) return;
+    if (unused && this.#splitter.relax()) {
+      this.#lease?.release();
+      this.#lease = null;
+    } else if (this.#account.isWanted && this.#splitter.capacity > MODEST) this.#makeDo();
+  }
+
+  /** Others wait: goes on with what every session can have. */
+  #makeDo(): void {
+    const lease = this.#account.tryTake(MODEST + MODEST);
+    if (!lease) return;
+    if (!this.#splitter.shrink(MODEST)) return lease.release();
     this.#lease?.release();
-    this.#lease = null;
+    this.#lease = lease;
   }
 
   /** Makes the buffer larger, where that is wanted. Undefined, or a promise for when the memory is there that it needs. */

@@ -7,9 +7,10 @@ import { FLAG_FIN, FLAG_UNCHECKED, FLAG_ZSTD, type FrameName, frameRow, HEADER_B
 const LARGE = 2 * (MAX_DATA + HEADER_BYTES);
 /**
  * Sizes of the receive buffer, in bytes: of a quiet session; enough for every frame before READY; enough for every frame of
- * a client that was told to send small ones; between; the largest.
+ * a client that was told to send small ones; the largest. Nothing between: whoever has to wait for a larger one must not
+ * hold what others wait for.
  */
-export const RECEIVE_SIZES = [2 * 1024, 16 * 1024, 96 * 1024, 512 * 1024, LARGE] as const;
+export const RECEIVE_SIZES = [2 * 1024, 16 * 1024, 96 * 1024, LARGE] as const;
 const SMALL = RECEIVE_SIZES[0];
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
@@ -103,6 +104,18 @@ export class Splitter {
       this.#buffer = new Uint8Array(SMALL);
       this.#start = this.#end = 0;
     }
+    return true;
+  }
+
+  /** Goes over to a smaller buffer, where what is pending leaves room in it; false: it does not. */
+  shrink(size: number): boolean {
+    if (this.pending >= size / 2 || this.#buffer.length <= size) return false;
+    const larger = this.#buffer;
+    this.#buffer = allocate(size);
+    this.#buffer.set(larger.subarray(this.#start, this.#end));
+    free(larger);
+    this.#end = this.pending;
+    this.#start = 0;
     return true;
   }
 

@@ -5,8 +5,8 @@ import { Collector, pausedSource, sourceOf } from "../support/sources.ts";
 import { load, pattern, store } from "../support/stored_files.ts";
 
 const MIB = 1024 ** 2;
-/** Three seats and 2 MiB beyond them: nearly everything has to wait for its turn. */
-const TINY = 8 * MIB;
+/** Seven seats and 4 MiB beyond them, hardly more than the largest receive buffer: nearly everything has to wait for its turn. */
+const TINY = 16 * MIB;
 const SOME = pattern(3_000_000);
 const PUT = { size: null, modified: null, mode: null, algorithm: "crc32", options: 0, key: "" } as const;
 const LIMITS = { window: 4 * MIB, maxStreams: 64, heartbeat: 0, misses: 3 };
