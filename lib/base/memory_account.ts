@@ -4,6 +4,8 @@ import { type Holder, type Lease, REQUEST, SEAT, SHARED_REQUESTS } from "./memor
 
 /** What was taken in for nobody yet is paid for in steps of this many bytes. */
 const STEP = 64 * 1024;
+/** Where there is plenty, so many bytes more are paid for at once. */
+const PLENTY = 1024 * 1024;
 
 /** What one session may hold, out of the server's budget. */
 export class MemoryAccount {
@@ -144,7 +146,8 @@ export class MemoryAccount {
   settle(): Promise<void> | undefined {
     const lacking = this.#arrived - this.#covered;
     if (lacking <= 0 || this.#closed) return undefined;
-    const lease = this.tryTake(Math.ceil(lacking / STEP) * STEP);
+    const least = Math.ceil(lacking / STEP) * STEP;
+    const lease = this.tryTake(least, least + PLENTY);
     if (lease) {
       this.#paid.push(lease);
       return undefined;

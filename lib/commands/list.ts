@@ -82,7 +82,7 @@ class Levels implements Disposable {
     const depth = entries[0]?.name.split("/").length ?? 0;
     for (; this.#deepest < depth - 1; this.#deepest++) {
       // Who holds some must not wait for more: all would wait for each other.
-      const lease = this.#stream.memory.tryTake(PAGE_COST);
+      const lease = this.#stream.memory.tryTake(PAGE_COST, 2 * PAGE_COST);
       if (!lease) {
         throw new FshError("TOO_LARGE", { subject: this.#path, detail: "too deep for the server's memory now" });
       }
