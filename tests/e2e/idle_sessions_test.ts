@@ -9,8 +9,11 @@ const SESSIONS = Number(Deno.env.get("FSH_SESSIONS") ?? (LONG ? 10_000 : 1_000))
 /** Milliseconds. */
 const HEARTBEAT = LONG ? 30_000 : 3_000;
 const WATCHED = LONG ? 60_000 : 7_000;
-/** What an idle session may cost: KiB of memory, milliseconds that 99 of 100 PINGs may be late, share of a core. */
-const LIMITS = { memory: 30, late: 1_000, core: 0.15 };
+/**
+ * What an idle session may cost: KiB of memory, milliseconds that 99 of 100 PINGs may be late, share of a core. What the
+ * heap grows by once counts for more where there are few.
+ */
+const LIMITS = { memory: LONG ? 30 : 45, late: 1_000, core: 0.15 };
 
 /** Starts a program with room for so many connections; `sh` has `ulimit` everywhere. */
 function manyFiles(program: string, ...args: string[]): string[] {
