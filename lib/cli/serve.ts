@@ -9,6 +9,7 @@ import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
+import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
 import { MUTUAL_OPTION, MutualTrust } from "./mutual.ts";
@@ -74,6 +75,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     ),
     durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
     ...LIMIT_OPTIONS,
+    MEMORY_OPTION,
     METRICS_OPTION,
   ],
   operands: { min: 0, max: 1 },
@@ -84,6 +86,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     const log = makeLog({ json, fallback: "info" });
     const drain = durationOf(args, "drain-timeout");
     native().heap?.returnLargeBlocks();
+    const memory = await memoryLimit(args);
     const settings = serverSettings(args);
     const mutual = await MutualTrust.of(args);
     const tls = await ServerTls.open(args, log);
@@ -124,6 +127,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
         hooks: plugins.runner,
         pluginFailures: () => failures,
         onIdle: () => native().heap?.trim(),
+        budget: memory.budget,
         ...settings,
       });
       await using _metrics = await serveMetrics(args, server.metrics, log).catch(async (error) => {
@@ -132,7 +136,10 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       });
       onHangup(reload, "add");
       const root = displayName(await Deno.realPath(folder));
-      announce(args, { root, url: server.url, fingerprint: tls?.fingerprint, log });
+      const { fingerprint } = tls ?? {};
+      announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
+
+      log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
@@ -154,12 +161,18 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
 /** Says that the server is ready, and where. */
 function announce(
   args: Args,
-  { root, url, fingerprint, log }: { root: string; url: string; fingerprint: string | undefined; log: Log },
+  { root, url, fingerprint, maxMemory, log }: {
+    readonly root: string;
+    readonly url: string;
+    readonly fingerprint: string | undefined;
+    readonly maxMemory: number;
+    readonly log: Log;
+  },
 ): void {
   const insecure = args.has("insecure");
   if (args.has("json")) {
     const readOnly = args.has("read-only");
-    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure }));
+    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure, maxMemory }));
   } else {
     print(`fsh: serving ${root} on ${url}${insecure ? " --insecure" : ""}`);
     if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);

@@ -1,8 +1,9 @@
-import { frameBuffers } from "../base/buffer_pool.ts";
+import { frameBuffers, release } from "../base/buffer_pool.ts";
 import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { CommandStream, Sink } from "../session/command.ts";
 import type { FileRegion } from "../base/file_region.ts";
@@ -10,9 +11,7 @@ import type { FileReader } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
 import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { HEADER_BYTES } from "../wire/frames.ts";
-
-/** Up to this many bytes a body gets buffers of its own size, so that many small files need little memory. */
-const SMALL_BODY = 64 * 1024;
+import { type FrameBuffer, LEAST_PAYLOAD, SendBuffers } from "./send_buffers.ts";
 
 /** Milliseconds between two signs that a body goes on although its source is silent. */
 const STILL_THERE = 5_000;
@@ -59,11 +58,14 @@ export interface ReceiveOptions {
 }
 
 /** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
-type Piece = { readonly region: FileRegion } | { readonly reading: Promise<number | null> };
+type Piece =
+  | { readonly region: FileRegion; readonly reading?: undefined }
+  | { readonly reading: Promise<number | null>; readonly buffer: FrameBuffer };
 
 /**
  * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its
- * header, so that nothing is copied. What the system can send by itself is not even read.
+ * header, so that nothing is copied. What the system can send by itself is not even read. A chunk is read only once the
+ * peer has granted room for it, so that no memory is held for a peer that takes nothing.
  */
 export async function sendBody(
   stream: CommandStream,
@@ -72,64 +74,124 @@ export async function sendBody(
 ): Promise<Sum> {
   const { digest, limiter, compress = "never", progress } = options;
   let size = options.begun ?? 0;
-  const small = options.size !== undefined && options.size !== null && options.size <= SMALL_BODY;
-  const newBuffer = () => small ? new Uint8Array(HEADER_BYTES + (options.size || 1)) : frameBuffers.take();
-  const buffers = [newBuffer(), newBuffer()] as const;
   const compressor = new Compressor(compress);
-  const unchecked = digest.algorithm === "none";
-  const direct = stream.sendsRegions && digest.algorithm !== "sha256" && !small;
-  const next = (buffer: Uint8Array): Piece => {
-    const most = Math.min(stream.chunkSize, limiter?.chunk ?? Infinity);
-    const region = direct && !compressor.isActive ? source.region?.(most, { unchecked }) : null;
-    if (region) return { region };
-    const reading = source.read(buffer.subarray(HEADER_BYTES, HEADER_BYTES + most));
-    // Whoever awaits it hears of its failure.
-    reading.catch(() => {});
-    return { reading };
-  };
-  let piece: Piece | null = next(buffers[0]);
+  const pieces = new Pieces(stream, source, { ...options, compressor });
+  let piece: Piece | null = await pieces.next();
   try {
-    for (let turn: 0 | 1 = 0;; turn = turn === 0 ? 1 : 0) {
+    for (;;) {
       if (stream.signal.aborted) throw stream.signal.reason;
       let length: number | null;
-      let send: () => Promise<void>;
-      if ("region" in piece) {
-        const { region } = piece;
+      let sent: Promise<void>;
+      if (piece.reading === undefined) {
+        const { region }: { region: FileRegion } = piece;
         length = region.length;
         digest.append(length, region.crc);
-        send = () => stream.sendRegion(region);
+        await limiter?.take(length);
+        sent = stream.sendRegion(region);
       } else {
         length = await unlessGivenUp(piece.reading, stream);
         if (length === null) break;
-        const frame = buffers[turn].subarray(0, HEADER_BYTES + length);
+        const frame = piece.buffer.bytes.subarray(0, HEADER_BYTES + length);
         const payload = frame.subarray(HEADER_BYTES);
         const crc = crc32(payload);
         source.learn?.(crc);
         digest.update(payload, crc);
-        send = () => stream.sendData(frame, { crc, compressor });
+        await limiter?.take(length);
+        sent = stream.sendData(frame, { crc, compressor });
       }
-      piece = null;
       size += length;
-      await limiter?.take(length);
-      const sent = send();
       // What is read meanwhile may fail, but the frame must be out before its buffer is free.
       sent.catch(() => {});
-      piece = next(buffers[turn === 0 ? 1 : 0]);
-      await sent;
+      const ahead = pieces.ahead();
+      const going: Piece = piece;
+      piece = ahead;
+      await sent.finally(() => pieces.done(going));
       progress?.(length);
+      piece ??= await pieces.next();
     }
-    piece = null;
     return { size, algorithm: digest.algorithm, digest: digest.finish() };
   } catch (error) {
     if (isError(error, "BAD_CRC", "DIGEST_MISMATCH")) source.forget?.();
     throw error;
   } finally {
+    pieces.close(piece);
+  }
+}
+
+/** Takes a body apart: each piece as large as stream, limiter and memory allow now. */
+class Pieces {
+  readonly #stream: CommandStream;
+  readonly #source: Source;
+  readonly #options: SendOptions & { readonly compressor: Compressor };
+  readonly #buffers: SendBuffers;
+  readonly #direct: boolean;
+  readonly #unchecked: boolean;
+
+  constructor(stream: CommandStream, source: Source, options: SendOptions & { readonly compressor: Compressor }) {
+    const { digest, size = null, compress = "never" } = options;
+    this.#stream = stream;
+    this.#source = source;
+    this.#options = options;
+    const small = size !== null && size <= LEAST_PAYLOAD;
+    this.#buffers = new SendBuffers({
+      memory: stream.memory,
+      small: small ? size : null,
+      packs: compress !== "never",
+    });
+    this.#unchecked = digest.algorithm === "none";
+    this.#direct = stream.sendsRegions && digest.algorithm !== "sha256" && !small;
+  }
+
+  get #most(): number {
+    return Math.min(this.#stream.chunkSize, this.#options.limiter?.chunk ?? Infinity);
+  }
+
+  /** The next piece, as soon as the peer takes it and there is memory for it. */
+  async next(): Promise<Piece> {
+    const room = this.#stream.afford(this.#most);
+    if (room) {
+      this.#buffers.rest();
+      await room;
+    }
+    return this.#region() ?? this.#read(await this.#buffers.take());
+  }
+
+  /** As `next`; null where it would have to wait. */
+  ahead(): Piece | null {
+    if (this.#stream.credit < this.#most) return null;
+    const region = this.#region();
+    if (region) return region;
+    const buffer = this.#buffers.tryTake();
+    return buffer && this.#read(buffer);
+  }
+
+  #region(): Piece | null {
+    if (!this.#direct || this.#options.compressor.isActive) return null;
+    const region = this.#source.region?.(this.#most, { unchecked: this.#unchecked });
+    return region ? { region } : null;
+  }
+
+  #read(buffer: FrameBuffer): Piece {
+    const reading = this.#source.read(buffer.bytes.subarray(HEADER_BYTES, HEADER_BYTES + this.#most));
+    // Whoever awaits it hears of its failure.
+    reading.catch(() => {});
+    return { reading, buffer };
+  }
+
+  /** The piece was sent. */
+  done(piece: Piece): void {
+    if (piece.reading !== undefined) this.#buffers.done(piece.buffer);
+  }
+
+  /** Nothing more is sent; `left` was not. */
+  close(left: Piece | null): void {
     const giveBack = () => {
-      if (!small) buffers.forEach((buffer) => frameBuffers.give(buffer));
+      if (left) this.done(left);
+      this.#buffers.rest();
     };
     // A buffer that is still being filled must not be given to somebody else; and input may never come.
-    if (piece === null || "region" in piece) giveBack();
-    else piece.reading.then(giveBack, giveBack);
+    if (left?.reading === undefined) giveBack();
+    else left.reading.then(giveBack, giveBack);
   }
 }
 
@@ -188,10 +250,12 @@ export async function receiveBody(
 export async function readInto(
   digest: Digest,
   source: Source,
-  signal: AbortSignal,
+  { signal, memory }: { readonly signal: AbortSignal; readonly memory?: MemoryAccount },
   limit = Infinity,
 ): Promise<number> {
-  const buffer = frameBuffers.take();
+  using lease = await memory?.take(LEAST_PAYLOAD, frameBuffers.size);
+  const large = (lease?.bytes ?? frameBuffers.size) === frameBuffers.size;
+  const buffer = large ? frameBuffers.take() : new Uint8Array(LEAST_PAYLOAD);
   let size = 0;
   try {
     while (size < limit) {
@@ -203,7 +267,8 @@ export async function readInto(
     }
     return size;
   } finally {
-    frameBuffers.give(buffer);
+    if (large) frameBuffers.give(buffer);
+    else release(buffer);
   }
 }
 

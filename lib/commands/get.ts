@@ -3,7 +3,14 @@ import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.
 import { FshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import { command, type Priority, PRIORITY_NAMES, type RequestOpener, type Sink } from "../session/command.ts";
+import {
+  command,
+  type CommandStream,
+  type Priority,
+  PRIORITY_NAMES,
+  type RequestOpener,
+  type Sink,
+} from "../session/command.ts";
 import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
@@ -19,7 +26,7 @@ export const getCommand = command({
     const { real: file } = await guard.admit(path);
     let digest = createDigest(algorithm);
     let start = offset;
-    if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, signal: stream.signal })) {
+    if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, stream })) {
       digest = createDigest(algorithm);
       start = 0;
     }
@@ -54,14 +61,14 @@ export const getCommand = command({
 async function hasPrefix(
   storage: Storage,
   path: SafePath,
-  options: { offset: number; prefix: Uint8Array; digest: Digest; signal: AbortSignal },
+  options: { offset: number; prefix: Uint8Array; digest: Digest; stream: CommandStream },
 ): Promise<boolean> {
-  const { offset, prefix, digest, signal } = options;
+  const { offset, prefix, digest, stream } = options;
   const { size } = await storage.stat(path);
   if (size < offset) return false;
   const reader = await storage.openRead(path, { length: offset });
   try {
-    return await readInto(digest, reader, signal) === offset && equalBytes(digest.peek(), prefix);
+    return await readInto(digest, reader, stream) === offset && equalBytes(digest.peek(), prefix);
   } finally {
     reader.close();
   }

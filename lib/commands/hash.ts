@@ -11,7 +11,7 @@ export const hashCommand = command({
     const reader = await storage.openRead((await guard.admit(path)).real, { offset, length });
     let size = 0;
     try {
-      size = await readInto(digest, reader, stream.signal);
+      size = await readInto(digest, reader, stream);
     } finally {
       reader.close();
     }

@@ -1,4 +1,5 @@
 import { FshError } from "../base/errors.ts";
+import type { Lease } from "../base/memory_shares.ts";
 import {
   command,
   type CommandContext,
@@ -12,6 +13,9 @@ import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
 
 import { visible, walkVisible } from "./guarded_tree.ts";
 
+/** What a page takes while it is put together, with the names that it is made of, for each level of folders. In bytes. */
+const PAGE_COST = 192 * 1024;
+
 /** Bytes of a page at the most, where the client's window allows as much. */
 const PAGE_BYTES = 32 * 1024;
 
@@ -21,10 +25,13 @@ export const listCommand = command({
   async serve(stream, { path, recursive }, context) {
     const folder = await context.guard.admit(path);
     const most = context.bounds?.listing ?? Infinity;
+    using _lease = await stream.memory.take(PAGE_COST);
+    using levels = new Levels(stream, path);
     const pager = new Pager(stream);
     for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
       if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
+      if (recursive) levels.pay(entries);
       for (const entry of entries) {
         if (pager.count >= most) throw tooLong(path, { most, recursive: recursive === 1 });
         await pager.add(entry);
@@ -64,6 +71,36 @@ async function* tree(folder: Place, context: CommandContext): AsyncIterable<Entr
   }
   for await (const { found, skipped } of walk(context.storage, folder.real)) {
     yield { entries: found.map(({ info, path }) => ({ ...info, name: relativePath(folder.real, path) })), skipped };
+  }
+}
+
+/** Pays for the levels of a tree: while one looks into a folder, the pages above it stand in memory. */
+class Levels implements Disposable {
+  readonly #stream: CommandStream;
+  readonly #path: string;
+  readonly #leases: Lease[] = [];
+  #deepest = 0;
+
+  constructor(stream: CommandStream, path: string) {
+    this.#stream = stream;
+    this.#path = path;
+  }
+
+  /** @throws {FshError} TOO_LARGE where there is no memory for one more level */
+  pay(entries: readonly Entry[]): void {
+    const depth = entries[0]?.name.split("/").length ?? 0;
+    for (; this.#deepest < depth - 1; this.#deepest++) {
+      // Who holds some must not wait for more: all would wait for each other.
+      const lease = this.#stream.memory.tryTake(PAGE_COST, 2 * PAGE_COST);
+      if (!lease) {
+        throw new FshError("TOO_LARGE", { subject: this.#path, detail: "too deep for the server's memory now" });
+      }
+      this.#leases.push(lease);
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const lease of this.#leases) lease.release();
   }
 }
 

@@ -1,3 +1,4 @@
+import { frameBuffers } from "../base/buffer_pool.ts";
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
@@ -29,6 +30,9 @@ import {
 import { contentSink } from "./content_sink.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
 import { PutRoom } from "./put_room.ts";
+
+/** Copies of a chunk at once while plugins look at it: the put's, the plugins', and the one on its way to their process. */
+const CONTENT_COPIES = 4;
 
 export const putCommand = command({
   request: "PUT",
@@ -97,6 +101,7 @@ async function receive(
   try {
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
+      using _lease = await stream.memory.take(frameBuffers.size);
       await writer.replay((chunk) => digest.update(chunk));
       await stream.send("ACCEPT", { offset: writer.offset, algorithm, digest: digest.peek() });
       const { offset } = (await expect(stream, "BEGIN")).fields;
@@ -110,6 +115,8 @@ async function receive(
     }
     const begun = writer.offset;
     if (options & OPTION_CONTINUE) await room.check(begun);
+    // Plugins get copies of what comes, on the way to their own process: see `content_sink.ts`.
+    using _seen = sink ? await stream.memory.take(CONTENT_COPIES * frameBuffers.size) : undefined;
     await sink?.replay();
     report.bytes = 0;
     let came = begun;
@@ -235,7 +242,7 @@ async function agree(stream: CommandStream, source: PutSource, algorithm: Digest
   let begun = 0;
   if (offset > 0 && offset <= (options.size ?? Infinity)) {
     await source.seek?.(0);
-    const own = await readInto(digest, source, stream.signal, offset);
+    const own = await readInto(digest, source, stream, offset);
     if (own === offset && equalBytes(digest.peek(), theirs)) begun = offset;
   }
   if (offset > 0) options.resumed?.(offset, begun === offset);

@@ -19,6 +19,9 @@ import { compressMode, compressOption } from "./compress_option.ts";
 import { digestText, expect, interruptible } from "./body.ts";
 import { Incoming } from "./incoming.ts";
 
+/** What GETS takes: two arenas with a block each, and the frame that is made of them; less with small frames. In bytes. */
+const GETS_COST = { least: 336 * 1024, most: 768 * 1024 };
+
 /** Largest file that counts as small, in bytes: one always fits into a frame and a window. */
 export const SMALL_FILE = 64 * 1024;
 /**
@@ -38,12 +41,14 @@ export const getsCommand = command({
   async serve(stream, { algorithm, limit, options, paths }, context) {
     const { storage, limiter, report } = context;
     checkCount(paths.length, context);
-    const packer = new Packer(stream, { limiter, compress: compressMode(options) });
+    using lease = await stream.memory.take(GETS_COST.least, GETS_COST.most);
+    const most = Math.min(limit, SMALL_FILE);
+    const frame = lease.bytes < GETS_COST.most ? SMALL_FILE : FRAME_BYTES;
+    const packer = new Packer(stream, { limiter, compress: compressMode(options), frame });
     // Two in turn: the file that a frame has no room for lies in one, those of the next frame in the other.
     using first = new Arena();
     using second = new Arena();
     let room = first;
-    const most = Math.min(limit, SMALL_FILE);
     for (const run of await allowed(paths, context)) {
       if (run.error !== null) {
         report.answered({ place: run.place }, run.error);
@@ -116,20 +121,23 @@ class Packer {
   readonly #stream: CommandStream;
   readonly #limiter: RateLimiter | undefined;
   readonly #compressor: Compressor;
+  /** Bytes of a frame at the most. */
+  readonly #frame: number;
   #files: PackedFile[] = [];
   #bytes = 2;
 
   constructor(
     stream: CommandStream,
-    options: { limiter?: RateLimiter | undefined; compress?: CompressMode | undefined },
+    options: { limiter?: RateLimiter | undefined; compress?: CompressMode | undefined; frame?: number },
   ) {
+    this.#frame = options.frame ?? FRAME_BYTES;
     this.#stream = stream;
     this.#limiter = options.limiter;
     this.#compressor = new Compressor(options.compress ?? "never");
   }
 
   get #most(): number {
-    return Math.min(FRAME_BYTES, this.#stream.chunkSize, this.#limiter?.chunk ?? Infinity);
+    return Math.min(this.#frame, this.#stream.chunkSize, this.#limiter?.chunk ?? Infinity);
   }
 
   /** Adds a file; what came before it may have to go first, and then the answer is when it has gone. */

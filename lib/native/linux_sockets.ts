@@ -1,6 +1,6 @@
 import { encodeUtf8, equalBytes } from "../base/bytes.ts";
 import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
-import type { NativeSocket, SocketEnds, Sockets } from "./native.ts";
+import type { KeepAlive, NativeSocket, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
 const IPPROTO_TCP = 6; // netinet/in.h
@@ -30,41 +30,18 @@ export class LinuxSockets implements Sockets {
     // A new socket mostly has the number just below the next free one.
     const next = this.#libc.dup(0);
     if (next >= 0) this.#libc.close(next);
-    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, ends)) return this.#socket(fd);
+    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) {
+      if (this.#matches(fd, ends)) return new LinuxSocket(this.#libc, fd);
+    }
     try {
       for (const entry of Deno.readDirSync("/proc/self/fd")) {
         const fd = Number(entry.name);
-        if (fd > 2 && this.#matches(fd, ends)) return this.#socket(fd);
+        if (fd > 2 && this.#matches(fd, ends)) return new LinuxSocket(this.#libc, fd);
       }
     } catch {
       // No /proc: the socket stays as the system made it.
     }
     return null;
-  }
-
-  #socket(fd: number): NativeSocket {
-    const sender = new FileSender(this.#libc, fd);
-    const setBytes = (level: number, option: number, value: Uint8Array<ArrayBuffer>) =>
-      this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
-    const set = (level: number, option: number, values: number[]) =>
-      setBytes(level, option, new Uint8Array(Int32Array.from(values).buffer));
-    return {
-      setKeepAlive: ({ idle, interval, count }) =>
-        set(SOL_SOCKET, SO_KEEPALIVE, [1]) && set(IPPROTO_TCP, TCP_KEEPIDLE, [idle]) &&
-        set(IPPROTO_TCP, TCP_KEEPINTVL, [interval]) &&
-        set(IPPROTO_TCP, TCP_KEEPCNT, [count]),
-      setNoDelay: () => void set(IPPROTO_TCP, TCP_NODELAY, [1]),
-      reset: () => {
-        // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
-        const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
-        this.#libc.connect(fd, nowhere, nowhere.length);
-      },
-      sendFile: (file, offset, length) => sender.send(file, offset, length),
-      release: () => sender.release(),
-      setCongestionControl: (name) => setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name)),
-      cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
-      shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
-    };
   }
 
   #matches(fd: number, ends: SocketEnds): boolean {
@@ -83,6 +60,72 @@ export class LinuxSockets implements Sockets {
     const at = view.getUint16(0, true) === AF_INET ? 4 : 8;
     return equalBytes(this.#address.subarray(at, at + bytes.length), bytes);
   }
+}
+
+/** One socket by its descriptor; it holds nothing but that until a file is sent. */
+class LinuxSocket implements NativeSocket {
+  readonly #libc: Libc;
+  readonly #fd: number;
+  #sender: FileSender | null = null;
+  #released = false;
+
+  constructor(libc: Libc, fd: number) {
+    this.#libc = libc;
+    this.#fd = fd;
+  }
+
+  setKeepAlive({ idle, interval, count }: KeepAlive): boolean {
+    return this.#setBytes(SOL_SOCKET, SO_KEEPALIVE, int(1)) && this.#set(TCP_KEEPIDLE, idle) &&
+      this.#set(TCP_KEEPINTVL, interval) && this.#set(TCP_KEEPCNT, count);
+  }
+
+  setNoDelay(): void {
+    this.#set(TCP_NODELAY, 1);
+  }
+
+  setCongestionControl(name: string): boolean {
+    return this.#setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name));
+  }
+
+  cork(on: boolean): void {
+    this.#set(TCP_CORK, on ? 1 : 0);
+  }
+
+  reset(): void {
+    // Dissolves the connection (connect(2)). SO_LINGER would be too late: the runtime sends FIN before it closes.
+    const nowhere = new Uint8Array(Uint16Array.of(AF_UNSPEC, 0, 0, 0, 0, 0, 0, 0).buffer);
+    this.#libc.connect(this.#fd, nowhere, nowhere.length);
+  }
+
+  shutdown(): void {
+    this.#libc.shutdown(this.#fd, SHUT_RDWR);
+  }
+
+  sendFile(file: number, offset: number, length: number): Promise<number> {
+    if (this.#released) {
+      return Promise.reject(Object.assign(new Error("sendfile: ENOTCONN"), { code: "ENOTCONN" }));
+    }
+    this.#sender ??= new FileSender(this.#libc, this.#fd);
+    return this.#sender.send(file, offset, length);
+  }
+
+  release(): void {
+    this.#released = true;
+    this.#sender?.release();
+  }
+
+  #set(option: number, value: number): boolean {
+    return this.#setBytes(IPPROTO_TCP, option, int(value));
+  }
+
+  #setBytes(level: number, option: number, value: Uint8Array<ArrayBuffer>): boolean {
+    return this.#libc.setsockopt(this.#fd, level, option, value, value.length) === 0;
+  }
+}
+
+/** An int of C. */
+function int(value: number): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(Int32Array.of(value).buffer);
 }
 
 /** Milliseconds that a wait for room lasts before the connection is looked at again. */

@@ -2,6 +2,8 @@ import type { CertificateFacts, ClientTrust } from "../base/client_trust.ts";
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
+import { MemoryBudget } from "../base/memory_budget.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
@@ -37,6 +39,12 @@ const ACCEPT_PAUSE = { first: 50, longest: 1000 };
 /** Milliseconds without a session after which the server counts as idle. */
 const IDLE_AFTER = 500;
 
+/**
+ * What a session is offered while memory is short: its frames then need no more than every session can have. A window is no
+ * promise of memory: a session whose frames nobody takes is not read.
+ */
+const MODEST = { maxData: 64 * 1024, window: 256 * 1024, maxStreams: 8 };
+
 export interface ServerOptions {
   readonly transport: Transport;
   readonly storage: Storage;
@@ -58,6 +66,8 @@ export interface ServerOptions {
   readonly maxSessions: number;
   /** Further limits; by default there are none. */
   readonly bounds?: Partial<Bounds>;
+  /** What all sessions together may hold; by default as much as they need. */
+  readonly budget?: MemoryBudget;
   /** Ways to come in that are offered; by default, everybody may, without any proof. */
   readonly methods?: readonly string[];
   readonly authenticate?: Authenticate;
@@ -68,6 +78,12 @@ export interface ServerOptions {
   readonly stallTimeout: number;
   /** Called when the last session has been gone for a moment. */
   readonly onIdle?: () => void;
+}
+
+/** What a connection has been given on its way in. */
+interface Admitted {
+  readonly guest: Guest;
+  readonly memory: MemoryAccount;
 }
 
 /** Accepts connections and serves a storage to them. */
@@ -91,6 +107,7 @@ export class Server {
   readonly #pace: Pace | null;
   /** What it has counted so far. */
   readonly metrics: Metrics;
+  readonly #memory: MemoryBudget;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
   #sessionNumber = 0;
@@ -103,6 +120,7 @@ export class Server {
     this.#clock = clock;
     this.#listener = listener;
     this.#hooks = options.hooks ?? new HookRunner();
+    this.#memory = options.budget ?? new MemoryBudget({ bytes: Infinity });
     this.metrics = new Metrics(() => this.#live());
     this.#entrance = new Entrance({ ...bounds, sessions: maxSessions });
     this.#farewell = new Farewell(clock);
@@ -178,21 +196,29 @@ export class Server {
       visit.log.warn("connection refused", { error: guest.error, reason: guest.message });
       return this.#refuse(connection, visit, guest);
     }
+    const memory = this.#memory.open();
+    if (!memory) {
+      guest.leave();
+      visit.log.warn("connection refused", { reason: "no memory for one more session" });
+      return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: "no memory for one more" }));
+    }
+    const own = { guest, memory };
     const greeted = this.#hooks.current.has("connect")
-      ? this.#greet(connection, visit, guest)
-      : this.#run(connection, visit, guest);
+      ? this.#greet(connection, visit, own)
+      : this.#run(connection, visit, own);
     greeted
       .catch((error) => this.#log.error("a session failed", { error: String(error) }))
       .finally(() => guest.leave());
   }
 
   /** Asks the plugins first. */
-  async #greet(connection: Connection, visit: Visit, guest: Guest): Promise<void> {
+  async #greet(connection: Connection, visit: Visit, own: Admitted): Promise<void> {
     this.#arriving.add(connection);
     const refusal = await visit.refusal().finally(() => this.#arriving.delete(connection));
+    if (this.#closing || refusal) own.memory.close(refusal ?? new FshError("GOING_AWAY"));
     if (this.#closing) return connection.abort();
     if (refusal) return this.#refuse(connection, visit, refusal);
-    await this.#run(connection, visit, guest);
+    await this.#run(connection, visit, own);
   }
 
   /** Tells why, in FSH/1, and closes. */
@@ -202,7 +228,7 @@ export class Server {
     this.#farewell.tell(connection, error);
   }
 
-  async #run(connection: Connection, visit: Visit, guest: Guest): Promise<void> {
+  async #run(connection: Connection, visit: Visit, { guest, memory }: Admitted): Promise<void> {
     const { readOnly, limiter } = this.#options;
     const [storage, clock, metrics, bounds] = [this.#storage, this.#clock, this.metrics, this.#bounds];
     const { log } = visit;
@@ -227,7 +253,7 @@ export class Server {
       metrics.answered(request.name, error);
       visit.log.info("failed", { command: request.name, error: error.error, reason: error.message });
     };
-    const session = this.#session(connection, log, { serve, authenticate, admit, certified, overrun });
+    const session = this.#session(connection, log, { serve, authenticate, admit, certified, overrun, memory });
     this.#sessions.add(session);
     try {
       await session.start();
@@ -287,6 +313,7 @@ export class Server {
       readonly admit: (user: User, method: string) => string;
       readonly certified: (facts: CertificateFacts) => void;
       readonly overrun: (request: Message, error: FshError) => void;
+      readonly memory: MemoryAccount;
     },
   ): Session {
     const { limits, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
@@ -294,7 +321,7 @@ export class Server {
       role: "server",
       log,
       clock: this.#clock,
-      limits,
+      limits: this.#memory.isTight ? { ...limits, ...MODEST } : limits,
       handshakeTimeout,
       idleTimeout,
       stallTimeout,

@@ -1,5 +1,6 @@
 import type { Log } from "../base/log.ts";
 import type { FshError } from "../base/errors.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -26,6 +27,15 @@ export interface CommandStream {
   readonly signal: AbortSignal;
   /** Largest payload that a DATA frame should have now, in bytes. */
   readonly chunkSize: number;
+  /** Where whatever takes more than some kilobytes is taken from before it is allocated. */
+  readonly memory: MemoryAccount;
+  /** Bytes of payload that the peer has granted and that were not sent yet. */
+  readonly credit: number;
+  /**
+   * Undefined if the peer has granted room for `bytes` of payload, at most `chunkSize`; else resolves when it has. So that
+   * no memory is held meanwhile.
+   */
+  afford(bytes: number): Promise<void> | undefined;
   /** Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. */
   send<N extends FrameName>(
     name: N,

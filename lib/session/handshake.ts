@@ -30,6 +30,8 @@ export interface SessionLimits {
   readonly window: number;
   /** Streams at once. */
   readonly maxStreams: number;
+  /** Bytes of a DATA frame to this side, at the most; by default MAX_DATA. */
+  readonly maxData?: number;
   /** Milliseconds of silence before a PING; 0: none. */
   readonly heartbeat: number;
   /** Unanswered PINGs before the peer counts as dead. */
@@ -88,9 +90,10 @@ export interface Identity {
 export class Handshake {
   readonly #role: Role;
   readonly #options: HandshakeOptions;
-  readonly #hello: Uint8Array;
+  #hello: Uint8Array;
   #peerHello: FrameFields<"HELLO"> | null = null;
   #doorkeeper: Doorkeeper | null = null;
+  #claim: Claim | null = null;
   #applicant: Applicant | null = null;
   #door: CertificateDoor | null = null;
   /** Client: while the server wants to see a certificate. */
@@ -107,7 +110,7 @@ export class Handshake {
       agent,
       capabilities: clientTrust ? [...capabilities, CERTIFICATE] : capabilities,
       methods,
-      maxData: MAX_DATA,
+      maxData: limits.maxData ?? MAX_DATA,
       window: limits.window,
       maxStreams: limits.maxStreams,
       heartbeat: limits.heartbeat,
@@ -123,7 +126,19 @@ export class Handshake {
 
   /** Server: who wants to come in, and how; null before the first AUTH. Not proved. */
   get claim(): Claim | null {
-    return this.#doorkeeper?.claim ?? this.#door?.claim ?? null;
+    return this.#doorkeeper?.claim ?? this.#door?.claim ?? this.#claim;
+  }
+
+  /** It is over, and what it was made with is not needed any more. */
+  finish(): void {
+    this.#claim = this.claim;
+    this.#doorkeeper =
+      this.#applicant =
+      this.#peerHello =
+      this.#door =
+      this.#visitor =
+        null;
+    this.#hello = new Uint8Array(0);
   }
 
   /**

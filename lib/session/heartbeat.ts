@@ -25,6 +25,7 @@ export class Heartbeat {
   #nonce = 0;
   #cancel: (() => void) | null = null;
   #stopped = false;
+  #held = false;
   /** Milliseconds of the last round trip; null before the first. */
   roundTrip: number | null = null;
   /** Milliseconds of the shortest one so far; null before the first. */
@@ -62,6 +63,12 @@ export class Heartbeat {
     asked.resolve(this.roundTrip);
   }
 
+  /** While held, this side does not listen: it goes on to send PINGs, so that the peer hears something, and expects nothing. */
+  hold(held: boolean): void {
+    this.#held = held;
+    this.heard();
+  }
+
   stop(): void {
     this.#stopped = true;
     this.#cancel?.();
@@ -83,6 +90,11 @@ export class Heartbeat {
     if (this.#stopped) return;
     const { clock, interval, misses, dead, missed } = this.#options;
     const now = clock.now();
+    if (this.#held) {
+      this.heard();
+      this.#send(() => {});
+      return this.#schedule(interval);
+    }
     if (now - due > interval) this.heard();
     const silence = now - this.#heard;
     const allowed = (this.#missed + 1) * interval;

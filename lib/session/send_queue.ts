@@ -1,3 +1,4 @@
+import { BufferPool } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
 import type { FileRegion } from "../base/file_region.ts";
 
@@ -5,6 +6,10 @@ import type { FileRegion } from "../base/file_region.ts";
 const MAX_CONTROL = 64 * 1024;
 /** Frames are gathered into one write up to this many bytes. */
 const GATHER = 64 * 1024;
+
+const NOTHING = new Uint8Array(0);
+/** Where frames are put together; few sessions do so at the same time, unless their peers take nothing. */
+const gathers = new BufferPool(GATHER, 4);
 
 interface Waiting {
   readonly bytes: Uint8Array;
@@ -29,8 +34,8 @@ export interface Batch {
  */
 export class SendQueue {
   readonly #streams = new Map<number, Waiting[]>();
-  readonly #gathered = new Uint8Array(GATHER);
-  #control: Uint8Array[] = [];
+  /** Control frames, one behind the other. */
+  #control: Uint8Array = NOTHING;
   #controlBytes = 0;
   #failure: Error | null = null;
   #wake: (() => void) | null = null;
@@ -42,9 +47,18 @@ export class SendQueue {
   /** @throws {FshError} FLOOD when too many wait already */
   pushControl(bytes: Uint8Array): void {
     if (this.#failure) return;
-    if (this.#controlBytes + bytes.length > MAX_CONTROL) throw new FshError("FLOOD");
-    this.#control.push(bytes);
-    this.#controlBytes += bytes.length;
+    const total = this.#controlBytes + bytes.length;
+    if (total > MAX_CONTROL) throw new FshError("FLOOD");
+    if (this.#controlBytes === 0) this.#control = bytes;
+    else {
+      if (total > this.#control.length) {
+        const larger = new Uint8Array(Math.min(2 * total, MAX_CONTROL));
+        larger.set(this.#control);
+        this.#control = larger;
+      }
+      this.#control.set(bytes, this.#controlBytes);
+    }
+    this.#controlBytes = total;
     this.wake();
   }
 
@@ -72,7 +86,7 @@ export class SendQueue {
   fail(error: Error): void {
     if (this.#failure) return;
     this.#failure = error;
-    this.#control = [];
+    this.#control = NOTHING;
     this.#controlBytes = 0;
     for (const stream of [...this.#streams.keys()]) this.drop(stream, error);
     this.wake();
@@ -88,11 +102,11 @@ export class SendQueue {
 
   /** What to write next, or null. */
   take(): Batch | null {
-    const frames: Uint8Array[] = this.#control;
     const owners: Waiting[] = [];
     let bytes = this.#controlBytes;
+    const frames: Uint8Array[] = bytes > 0 ? [this.#control.subarray(0, bytes)] : [];
     let region: FileRegion | undefined;
-    this.#control = [];
+    this.#control = NOTHING;
     this.#controlBytes = 0;
     for (const [stream, queue] of this.#streams) {
       const next = queue[0] as Waiting;
@@ -109,22 +123,14 @@ export class SendQueue {
     }
     const first = frames[0];
     if (first === undefined) return null;
+    const gathered = frames.length === 1 ? null : gather(frames);
+    const done = () => gathered && gathers.give(gathered);
     return {
-      bytes: frames.length === 1 ? first : this.#gather(frames, bytes),
+      bytes: gathered?.subarray(0, bytes) ?? first,
       region,
-      written: () => owners.forEach((owner) => owner.resolve()),
-      failed: (error) => owners.forEach((owner) => owner.reject(error)),
+      written: () => (done(), owners.forEach((owner) => owner.resolve())),
+      failed: (error) => (done(), owners.forEach((owner) => owner.reject(error))),
     };
-  }
-
-  #gather(frames: Uint8Array[], bytes: number): Uint8Array {
-    const into = bytes <= GATHER ? this.#gathered : new Uint8Array(bytes);
-    let at = 0;
-    for (const frame of frames) {
-      into.set(frame, at);
-      at += frame.length;
-    }
-    return into.subarray(0, bytes);
   }
 
   /** Makes `ready` resolve although there is nothing to take. */
@@ -132,4 +138,15 @@ export class SendQueue {
     this.#wake?.();
     this.#wake = null;
   }
+}
+
+/** All of them in one buffer of the pool: GATHER bytes at the most, as MAX_CONTROL is no more. */
+function gather(frames: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const into = gathers.take();
+  let at = 0;
+  for (const frame of frames) {
+    into.set(frame, at);
+    at += frame.length;
+  }
+  return into;
 }

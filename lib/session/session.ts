@@ -2,6 +2,8 @@ import { clipUtf8 } from "../base/bytes.ts";
 import { type Clock, systemClock, withDeadline } from "../base/clock.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
+import { unboundedAccount } from "../base/memory_budget.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
 import type { Connection } from "../transport/transport.ts";
 import {
   checkHeader,
@@ -16,6 +18,7 @@ import {
   type FrameName,
   frameRow,
   HEADER_BYTES,
+  MAX_DATA,
   type Phase,
   type RequestName,
   type Role,
@@ -23,6 +26,7 @@ import {
 import { ZSTD } from "../wire/compression.ts";
 import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
 import { Splitter } from "../wire/splitter.ts";
+import { ReceiveMemory } from "./receive_memory.ts";
 import { PRIORITIES, type RequestOpener } from "./command.ts";
 import {
   type Claim,
@@ -51,6 +55,8 @@ export interface SessionOptions extends HandshakeOptions {
   readonly idleTimeout: number;
   /** Milliseconds that a transfer may wait for the peer to move a byte; 0: for ever. */
   readonly stallTimeout: number;
+  /** What the session may hold; by default as much as it needs. It is closed with the session. */
+  readonly memory?: MemoryAccount;
   /** Whether files may go to the network without passing through this program, where the platform can; by default they do. */
   readonly zeroCopy?: boolean;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
@@ -77,9 +83,14 @@ export class Session implements RequestOpener {
   readonly #clock: Clock;
   readonly #writer: Writer;
   readonly #splitter: Splitter;
+  readonly #memory: MemoryAccount;
+  readonly #room: ReceiveMemory;
   readonly #handshake: Handshake;
   readonly #streams = new Map<number, Stream>();
-  readonly #host: StreamHost;
+  /** Streams that are more than the peer takes at once: their requests wait. */
+  readonly #unbegun = new Map<number, () => void>();
+  /** Made with the first stream. */
+  #host: StreamHost | null = null;
   readonly #trace: boolean;
   #log: Log;
   #phase: Phase = "hello";
@@ -97,8 +108,10 @@ export class Session implements RequestOpener {
   #failed = false;
   /** What the session ends with once the last words are out; null while it runs. */
   #farewell: SessionEnd | null = null;
-  #whyEnded = new FshError("CONNECTION_LOST");
+  /** Null while it has not ended: an error takes a kilobyte. */
+  #whyEnded: FshError | null = null;
   #cancelFarewell: (() => void) | null = null;
+  #cancelBegin: (() => void) | null = null;
   #idleWaiters: (() => void)[] = [];
 
   constructor(connection: Connection, options: SessionOptions) {
@@ -111,14 +124,23 @@ export class Session implements RequestOpener {
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
     const peer: Role = options.role === "client" ? "server" : "client";
-    this.#splitter = new Splitter((header) => checkHeader(header, peer, this.#phase));
+    const { maxData = MAX_DATA } = options.limits;
+    this.#splitter = new Splitter((header) => {
+      const name = checkHeader(header, peer, this.#phase);
+      if (name === "DATA" && header.length > maxData) {
+        throw new FshError("BAD_LENGTH", { subject: name, detail: `${header.length} bytes, at most ${maxData}` });
+      }
+      return name;
+    });
+    this.#memory = options.memory ?? unboundedAccount();
+    this.#room = new ReceiveMemory(this.#splitter, this.#memory);
+    this.#memory.holder = { waitsSince: () => this.#waitsSince(), evict: (error) => this.#evict(error) };
     this.#handshake = new Handshake(options.role, {
       ...options,
       secure: options.secure ?? isSecure(connection),
       peerName: connection.peerName,
       answersTo: connection.answersTo,
     });
-    this.#host = this.#streamHost();
     this.#writer = new Writer(connection, {
       clock: this.#clock,
       moved: () => this.#vitals?.moved(),
@@ -138,7 +160,7 @@ export class Session implements RequestOpener {
       this.#sendRaw(this.#handshake.hello());
     }
     this.#writing = this.#writer.run().catch((error) => this.#fail(error));
-    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#splitter.close());
+    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#room.close());
     const { handshakeTimeout } = this.#options;
     try {
       await withDeadline(
@@ -182,6 +204,10 @@ export class Session implements RequestOpener {
     return this.#handshake.claim;
   }
 
+  get #reason(): FshError {
+    return this.#whyEnded ?? new FshError("CONNECTION_LOST", { subject: this.remote });
+  }
+
   get openStreams(): number {
     return this.#streams.size;
   }
@@ -201,14 +227,31 @@ export class Session implements RequestOpener {
     this.#lastStream += 2;
     const stream = this.#newStream(this.#lastStream);
     if (this.#phase !== "ready") {
-      stream.sever(this.#phase === "closed" ? this.#whyEnded : new FshError("GOING_AWAY", { subject: this.remote }));
+      stream.sever(this.#phase === "closed" ? this.#reason : new FshError("GOING_AWAY", { subject: this.remote }));
       return stream;
     }
     this.#streams.set(stream.id, stream);
     const { fin = frameRow(name).fin === true } = options;
     // A failure is told to whoever takes the answer.
-    stream.send(name, fields, { fin }).catch(() => {});
+    const begin = () => void stream.send(name, fields, { fin }).catch(() => {});
+    if (this.#streams.size - this.#unbegun.size <= this.#mostStreams) begin();
+    else this.#unbegun.set(stream.id, begin);
     return stream;
+  }
+
+  /** A little less than the peer takes: it counts those that have ended until it has noticed. */
+  get #mostStreams(): number {
+    return Math.max(1, Math.floor((this.#terms?.maxStreams ?? 1) * 0.75));
+  }
+
+  /** Begins streams in the order in which they were opened, as long as the peer takes more. */
+  #beginWaiting(): void {
+    this.#cancelBegin = null;
+    for (const [id, begin] of this.#unbegun) {
+      if (this.#streams.size - this.#unbegun.size >= this.#mostStreams) break;
+      this.#unbegun.delete(id);
+      begin();
+    }
   }
 
   /** Round trip of one PING, in milliseconds. Rejects with why the session ended. */
@@ -260,9 +303,12 @@ export class Session implements RequestOpener {
     if (!preface) return;
     this.#introduce();
     for (;;) {
-      this.#receiveAll();
+      for (let room; (room = this.#receiveAll());) await this.#pause(room);
       if (this.#failed) return await this.#discard();
-      if (this.#streams.size === 0) this.#splitter.relax();
+      this.#room.relax(this.#streams.size === 0);
+      const room = this.#room.grow({ ready: this.#vitals !== null });
+      if (room) await this.#pause(room);
+      this.#room.awaitsFrame(this.#clock.now());
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
@@ -304,7 +350,7 @@ export class Session implements RequestOpener {
     } catch {
       // Gone is what we wait for.
     }
-    this.#finish(this.#farewell ?? endOf(this.#whyEnded), false);
+    this.#finish(this.#farewell ?? endOf(this.#reason), false);
   }
 
   #peerClosed(): void {
@@ -317,13 +363,44 @@ export class Session implements RequestOpener {
     this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
   }
 
-  /** Every frame that is complete, until one breaks the protocol. */
-  #receiveAll(): void {
+  /** Waits for memory, in which time the peer's silence means nothing. */
+  async #pause(room: Promise<void>): Promise<void> {
+    this.#room.pauses();
+    this.#vitals?.hold();
+    await room;
+    this.#vitals?.resume();
+  }
+
+  /** Every frame that is complete, until one breaks the protocol, or there has to be room for what came of the last one. */
+  #receiveAll(): Promise<void> | undefined {
     try {
-      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
+      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
+        this.#receive(frame);
+        const room = this.#room.received(frame);
+        if (room) return room;
+      }
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  /** Since when the peer keeps this session from giving memory back. */
+  #waitsSince(): number | null {
+    let since = Math.min(this.#room.waitsSince ?? Infinity, this.#writer.writingSince ?? Infinity);
+    // What its peer has sent to a session that is not read is not known.
+    const readsSince = this.#vitals?.readsSince ?? null;
+    if (readsSince !== null) {
+      for (const stream of this.#streams.values()) {
+        const stalled = stream.stalledSince(this.#vitals?.lastProgress ?? 0);
+        if (stalled !== null) since = Math.min(since, Math.max(stalled, readsSince));
+      }
+    }
+    return since === Infinity ? null : since;
+  }
+
+  #evict(error: FshError): void {
+    this.#log.warn("dropped, as others need memory", { reason: error.detail, remote: this.remote });
+    this.#fail(error);
   }
 
   #receive(frame: RawFrame): void {
@@ -360,7 +437,7 @@ export class Session implements RequestOpener {
         return this.#streamOf("CANCEL", message.stream)?.receiveError(error);
       }
       default:
-        if (frameRow(message.name).on === "opens") return this.#request(message);
+        if (frameRow(message.name).on === "opens") return this.#request(message, length);
         return this.#streamOf(message.name, message.stream)?.receiveMessage(message, length);
     }
   }
@@ -372,7 +449,7 @@ export class Session implements RequestOpener {
     return stream;
   }
 
-  #request(message: Message): void {
+  #request(message: Message, length: number): void {
     if (message.stream <= this.#lastStream || message.stream % 2 === 0) {
       throw new FshError("BAD_STREAM", { subject: message.name, detail: String(message.stream) });
     }
@@ -394,8 +471,15 @@ export class Session implements RequestOpener {
       this.#options.overrun?.(message, error);
       return stream.fail(error);
     }
+    const lease = this.#memory.request(length);
+    if (!lease) return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: "the server's memory is short" }));
     this.#running++;
-    serve(stream, message).finally(() => this.#running--).then(() => stream.conclude(), (error) => {
+    const served = () => {
+      this.#running--;
+      stream.worked();
+      lease.release();
+    };
+    serve(stream, message).finally(served).then(() => stream.conclude(), (error) => {
       const failure = toFshError(error);
       // A CANCEL may carry any code; only what failed here is worth a look.
       if (failure.error === "INTERNAL" && !failure.remote) {
@@ -477,6 +561,7 @@ export class Session implements RequestOpener {
       },
       idle: () => this.close({ error: new FshError("IDLE_TIMEOUT", { detail: `for ${idleTimeout / 1000} s` }) }),
     });
+    this.#handshake.finish();
     this.#ready.resolve();
   }
 
@@ -516,7 +601,7 @@ export class Session implements RequestOpener {
   // Streams.
 
   #newStream(id: number, remoteFin = false): Stream {
-    return new Stream(this.#host, {
+    return new Stream(this.#host ??= this.#streamHost(), {
       id,
       sendWindow: this.#terms?.sendWindow ?? 0,
       receiveWindow: this.#options.limits.window,
@@ -530,6 +615,7 @@ export class Session implements RequestOpener {
     const roundTrip = () => this.#vitals?.roundTrip ?? null;
     const sendsZstd = () => this.#terms?.capabilities.includes(ZSTD) === true;
     return {
+      memory: this.#memory,
       transmit: (stream, name, bytes, region) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
         return this.#writer.queue.push(stream, bytes, region);
@@ -543,6 +629,9 @@ export class Session implements RequestOpener {
       urge: (name, bytes) => this.#urge(name, bytes),
       over: (stream) => {
         this.#streams.delete(stream.id);
+        this.#unbegun.delete(stream.id);
+        // In another turn, when a server in the same process has noticed that it is over, too.
+        if (this.#unbegun.size > 0) this.#cancelBegin ??= this.#clock.after(0, () => this.#beginWaiting());
         if (this.#streams.size > 0) return;
         for (const resolve of this.#idleWaiters.splice(0)) resolve();
         if (this.#phase === "draining" && this.#closing === null && !this.#failed) this.#bow(null);
@@ -610,13 +699,15 @@ export class Session implements RequestOpener {
     this.#handshake.stop();
     this.#vitals?.stop();
     this.#cancelFarewell?.();
+    this.#cancelBegin?.();
     // Whoever said goodbye did not close without notice.
     const error = end.error ??
-      (this.#farewell ? this.#whyEnded : new FshError("CONNECTION_LOST", { subject: this.remote }));
+      (this.#farewell ? this.#reason : new FshError("CONNECTION_LOST", { subject: this.remote }));
     this.#whyEnded = error;
     for (const stream of [...this.#streams.values()]) stream.sever(error);
     this.#writer.queue.fail(error);
     this.#ready.reject(error);
+    this.#memory.close(error);
     if (abort) this.#connection.abort();
     else this.#connection.close();
     this.#end.resolve(end);

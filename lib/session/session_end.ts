@@ -17,6 +17,7 @@ export function endOf(error: FshError): SessionEnd {
     case "HANDSHAKE_TIMEOUT":
     case "STALLED":
     case "TOO_SLOW":
+    case "HOLDS_MEMORY":
       return { how: "timed-out", error };
     case "CONNECTION_LOST":
     case "CONNECTION_RESET":

@@ -1,11 +1,12 @@
 import { release } from "../base/buffer_pool.ts";
 import { clipUtf8 } from "../base/bytes.ts";
 import { FshError, toFshError } from "../base/errors.ts";
+import type { MemoryAccount } from "../base/memory_account.ts";
 import { dataHeader, encodeMessage, type Message, sealFrame } from "../wire/codec.ts";
 import type { Compressor } from "../wire/compression.ts";
 import { type FrameFields, type FrameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
 import type { FileRegion } from "../base/file_region.ts";
-import { Arrivals, freeChunk } from "./arrivals.ts";
+import { Arrivals } from "./arrivals.ts";
 import { type CommandStream, PRIORITIES, type Priority, type Sink } from "./command.ts";
 import { ReceiveWindow } from "./receive_window.ts";
 
@@ -15,11 +16,16 @@ const MAX_WAITING = 16;
 /** From this many bytes on, the memory of a message is freed as soon as it was sent, not left to the garbage collector. */
 const LARGE_MESSAGE = 64 * 1024;
 
+/** A message is decoded into objects; so much for them, in bytes, beside as much again as the payload has. */
+const MESSAGE_COST = 1024;
+
 /** A turn is never shorter than this, in bytes. */
 const MIN_CHUNK = 16 * 1024;
 
 /** What a stream needs of its session. */
 export interface StreamHost {
+  /** What the session may hold. */
+  readonly memory: MemoryAccount;
   /** Queues a frame behind the stream's earlier ones, its payload perhaps from a file; resolves once it was written. */
   transmit(stream: number, name: FrameName, bytes: Uint8Array, region?: FileRegion): Promise<void>;
   /** Whether payloads can come from files. */
@@ -64,7 +70,9 @@ export class Stream implements CommandStream {
   #credit: number;
   #creditWaiter: { bytes: number; resolve: () => void; reject: (error: Error) => void } | null = null;
   readonly #window: ReceiveWindow;
-  readonly #arrived = new Arrivals();
+  readonly #arrived: Arrivals;
+  /** Bytes of memory of the message that the command works on. */
+  #working = 0;
   #unmetered = 0;
   #sink: Sink | null = null;
   #sinkBusy = false;
@@ -94,6 +102,7 @@ export class Stream implements CommandStream {
       now: () => host.now(),
       roundTrip: () => host.roundTrip,
     });
+    this.#arrived = new Arrivals((bytes) => host.memory.arrived(bytes));
     this.#remoteFin = options.remoteFin ?? false;
     this.#known = options.waitsForPeer;
   }
@@ -117,6 +126,24 @@ export class Stream implements CommandStream {
     this.#weight = PRIORITIES[priority];
   }
 
+  get memory(): MemoryAccount {
+    return this.#host.memory;
+  }
+
+  get credit(): number {
+    return this.#credit;
+  }
+
+  afford(bytes: number): Promise<void> | undefined {
+    if (this.#failure) return Promise.reject(this.#failure);
+    if (this.#credit >= bytes) return undefined;
+    this.#waitingSince ??= this.#host.now();
+    this.#mayWait = false;
+    return new Promise<void>((resolve, reject) => {
+      this.#creditWaiter = { bytes, resolve, reject };
+    }).finally(() => this.#waitingSince = null);
+  }
+
   get sendsRegions(): boolean {
     return this.#host.sendsRegions;
   }
@@ -127,9 +154,14 @@ export class Stream implements CommandStream {
 
   /** Whether nothing has moved for `limit` milliseconds although the peer could move it. */
   hasStalled(limit: number, lastProgress: number): boolean {
-    if (this.#waitingSince === null) return false;
-    const since = this.#mayWait ? Math.max(this.#waitingSince, lastProgress) : this.#waitingSince;
-    return this.#host.now() - since > limit;
+    const since = this.stalledSince(lastProgress);
+    return since !== null && this.#host.now() - since > limit;
+  }
+
+  /** Since when nothing has moved although the peer could move it; null: it could not, or need not. */
+  stalledSince(lastProgress: number): number | null {
+    if (this.#waitingSince === null) return null;
+    return this.#mayWait ? Math.max(this.#waitingSince, lastProgress) : this.#waitingSince;
   }
 
   /** Whether a transfer stands still until the peer moves, and for no other reason. */
@@ -209,6 +241,7 @@ export class Stream implements CommandStream {
   #take(sink: Sink | null): Promise<Message> {
     if (this.#failure) return Promise.reject(this.#failure);
     return new Promise((resolve, reject) => {
+      this.worked();
       this.#taker = { resolve, reject };
       this.#sink = sink;
       if (sink !== null || this.#options.waitsForPeer) this.#waitingSince = this.#host.now();
@@ -238,6 +271,12 @@ export class Stream implements CommandStream {
     this.#host.urge("ERROR", encodeMessage("ERROR", this.id, fields));
   }
 
+  /** The command is done with the last message that it took. */
+  worked(): void {
+    this.#host.memory.arrived(-this.#working);
+    this.#working = 0;
+  }
+
   /** The command has given its whole answer; what the peer may still send is of no interest. */
   conclude(): void {
     if (!this.#over) this.#finish(new FshError("CANCELLED"));
@@ -264,7 +303,9 @@ export class Stream implements CommandStream {
     if (metered === 0 && ++this.#unmetered > MAX_WAITING) {
       return this.#host.breach(new FshError("FLOOD", { subject: message.name }));
     }
-    this.#arrived.addMessage({ message, metered });
+    const cost = 2 * length + MESSAGE_COST;
+    this.#host.memory.arrived(cost);
+    this.#arrived.addMessage({ message, metered, cost });
     this.#pump();
   }
 
@@ -310,12 +351,13 @@ export class Stream implements CommandStream {
           return this.#host.breach(new FshError("UNEXPECTED_FRAME", { subject: "DATA" }));
         }
         this.#feed(first.bytes.subarray(0, first.length), first.crc);
-        freeChunk(first);
+        this.#arrived.free(first);
       } else {
         const taker = this.#taker;
         this.#taker = null;
         this.#sink = null;
         this.#waitingSince = null;
+        this.#working += first.cost;
         if (first.metered > 0) this.#grant(first.metered);
         else this.#unmetered--;
         taker.resolve(first.message);
@@ -341,7 +383,9 @@ export class Stream implements CommandStream {
     if (busy === undefined) return this.#fed(length);
     this.#sinkBusy = true;
     this.#waitingSince = null;
-    busy.then(() => {
+    // Whoever is busy with it has a copy.
+    this.#host.memory.arrived(length);
+    busy.finally(() => this.#host.memory.arrived(-length)).then(() => {
       this.#sinkBusy = false;
       this.#fed(length);
       this.#pump();

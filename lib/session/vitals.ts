@@ -32,6 +32,10 @@ export class Vitals {
   /** When a transfer last moved on, in either direction. */
   #lastProgress: number;
   #cancelWatch: (() => void) | null = null;
+  /** It is this side that does not read. */
+  #held = false;
+  /** When this side last read on. */
+  #resumed = -Infinity;
 
   constructor(options: VitalsOptions) {
     const { clock, terms, ping, dead, missed } = options;
@@ -92,6 +96,29 @@ export class Vitals {
     this.#lastProgress = this.#lastReceived;
   }
 
+  /** When a transfer last moved on, in either direction. */
+  get lastProgress(): number {
+    return this.#lastProgress;
+  }
+
+  /** Since when this side has read whatever came; null: it does not. */
+  get readsSince(): number | null {
+    return this.#held ? null : this.#resumed;
+  }
+
+  /** This side does not read for a while: the peer's silence means nothing, and it must hear that it is not forgotten. */
+  hold(): void {
+    this.#held = true;
+    this.#heartbeat.hold(true);
+  }
+
+  /** This side reads again. */
+  resume(): void {
+    this.#held = false;
+    this.#resumed = this.#lastReceived = this.#options.clock.now();
+    this.#heartbeat.hold(false);
+  }
+
   stop(): void {
     this.#heartbeat.stop();
     this.#cancelWatch?.();
@@ -126,8 +153,9 @@ export class Vitals {
     const shortest = Math.min(stallTimeout || Infinity, idleTimeout || Infinity);
     if (shortest === Infinity) return;
     this.#cancelWatch = clock.after(Math.max(shortest / 4, 10), () => {
+      const reads = !this.#held && clock.now() - this.#resumed > stallTimeout;
       for (const stream of [...streams()]) {
-        if (stallTimeout > 0 && stream.hasStalled(stallTimeout, this.#lastProgress)) stalled(stream);
+        if (stallTimeout > 0 && reads && stream.hasStalled(stallTimeout, this.#lastProgress)) stalled(stream);
       }
       if (idleTimeout > 0 && !this.#isUsed() && clock.now() - this.#lastReceived > idleTimeout) idle();
       else this.#watch();

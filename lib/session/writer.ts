@@ -27,6 +27,8 @@ export class Writer {
   sent = 0;
   readonly #connection: Connection;
   readonly #options: WriterOptions;
+  /** Since when the peer could take what is being written; null: nothing is. */
+  writingSince: number | null = null;
   #largest = MAX_DATA;
   #chunk = MAX_DATA;
 
@@ -58,7 +60,7 @@ export class Writer {
         await this.queue.ready();
         continue;
       }
-      const begun = clock.now();
+      const begun = this.writingSince = clock.now();
       let last = begun;
       try {
         const took = (bytes: number) => {
@@ -74,6 +76,7 @@ export class Writer {
         batch.failed(toFshError(error));
         throw error;
       }
+      this.writingSince = null;
       this.#adapt(batch.bytes.length + (batch.region?.length ?? 0), last - begun);
       written(last);
       batch.written();

@@ -3,12 +3,15 @@ import { checkPayload, type FrameHeader, type RawFrame, readHeader } from "./cod
 import { decompress } from "./compression.ts";
 import { FLAG_FIN, FLAG_UNCHECKED, FLAG_ZSTD, type FrameName, frameRow, HEADER_BYTES, MAX_DATA } from "./frames.ts";
 
-/** A quiet session's receive buffer, in bytes. */
-const SMALL = 4 * 1024;
 /** The largest receive buffer: two whole DATA frames, so that reads stay large while one is being parsed. */
 const LARGE = 2 * (MAX_DATA + HEADER_BYTES);
-/** How much larger the next size of the buffer is. */
-const GROWTH = 4;
+/**
+ * Sizes of the receive buffer, in bytes: of a quiet session; enough for every frame before READY; enough for every frame of
+ * a client that was told to send small ones; the largest. Nothing between: whoever has to wait for a larger one must not
+ * hold what others wait for.
+ */
+export const RECEIVE_SIZES = [2 * 1024, 16 * 1024, 96 * 1024, LARGE] as const;
+const SMALL = RECEIVE_SIZES[0];
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
 
@@ -27,11 +30,12 @@ function free(buffer: Uint8Array<ArrayBuffer>): void {
  * Cuts a byte stream into frames. The caller reads into `space()`, says how much with `filled()`, and takes frames
  * with `next()` until there is none; payloads are views into the buffer and good until `space()` is called again.
  *
- * The buffer grows with what has arrived, never with what a header claims, and is bounded by LARGE.
+ * The buffer grows with what has arrived, never with what a header claims, and is bounded by LARGE. Whoever has to ask for
+ * memory calls `grow` before it takes `space()`; otherwise it grows by itself when it must.
  */
 export class Splitter {
   readonly #check: (header: FrameHeader) => FrameName;
-  #buffer = new Uint8Array(SMALL);
+  #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL);
   #start = 0;
   #end = 0;
   #header: { value: FrameHeader; name: FrameName } | null = null;
@@ -51,20 +55,36 @@ export class Splitter {
     return this.#buffer.length;
   }
 
+  /** Bytes that the buffer should have next: a read that filled it to its end says that there is more. Null: it is fine. */
+  get wanted(): number | null {
+    if (this.#end < this.#buffer.length) return null;
+    return RECEIVE_SIZES.find((size) => size > this.#buffer.length) ?? null;
+  }
+
+  /** Whether the buffer is full of one frame, which has no room in it. */
+  get isStuck(): boolean {
+    return this.#start === 0 && this.#end === this.#buffer.length;
+  }
+
+  /** Takes a buffer of the next size. */
+  grow(): void {
+    const size = this.wanted;
+    if (size === null) return;
+    const pending = this.pending;
+    const smaller = this.#buffer;
+    this.#buffer = allocate(size);
+    this.#buffer.set(smaller.subarray(this.#start, this.#end));
+    free(smaller);
+    this.#start = 0;
+    this.#end = pending;
+  }
+
   /** Room for the next read: never empty. */
   space(): Uint8Array {
+    if (this.isStuck) this.grow();
     if (this.#start === this.#end) this.#start = this.#end = 0;
     const room = this.#buffer.length - this.#end;
-    // A read that filled the buffer to its end says that there is more where it came from.
-    if (room === 0 && this.#buffer.length < LARGE) {
-      const pending = this.pending;
-      const smaller = this.#buffer;
-      this.#buffer = allocate(Math.min(smaller.length * GROWTH, LARGE));
-      this.#buffer.set(smaller.subarray(this.#start, this.#end));
-      free(smaller);
-      this.#start = 0;
-      this.#end = pending;
-    } else if (this.#start > 0 && room < Math.min(TIGHT, this.#buffer.length / 4)) {
+    if (this.#start > 0 && room < Math.min(TIGHT, this.#buffer.length / 4)) {
       this.#buffer.copyWithin(0, this.#start, this.#end);
       this.#end -= this.#start;
       this.#start = 0;
@@ -76,13 +96,27 @@ export class Splitter {
     this.#end += bytes;
   }
 
-  /** Gives a large buffer back while nothing is under way. */
-  relax(): void {
-    if (this.pending === 0 && this.#buffer.length > SMALL) {
+  /** Gives a large buffer back while nothing is under way; false where something is. */
+  relax(): boolean {
+    if (this.pending > 0) return false;
+    if (this.#buffer.length > SMALL) {
       free(this.#buffer);
       this.#buffer = new Uint8Array(SMALL);
       this.#start = this.#end = 0;
     }
+    return true;
+  }
+
+  /** Goes over to a smaller buffer, where what is pending leaves room in it; false: it does not. */
+  shrink(size: number): boolean {
+    if (this.pending >= size / 2 || this.#buffer.length <= size) return false;
+    const larger = this.#buffer;
+    this.#buffer = allocate(size);
+    this.#buffer.set(larger.subarray(this.#start, this.#end));
+    free(larger);
+    this.#end = this.pending;
+    this.#start = 0;
+    return true;
   }
 
   /** Gives everything back; the splitter is of no further use. No read into `space()` may be under way. */
@@ -114,7 +148,7 @@ export class Splitter {
     const fin = (flags & FLAG_FIN) !== 0;
     if (flags & FLAG_ZSTD) {
       const plain = decompress(payload, frameRow(name).max);
-      return { name, fin, stream, crc: undefined, payload: plain };
+      return { name, fin, stream, crc: undefined, payload: plain, unpacked: true };
     }
     return { name, fin, stream, crc: flags & FLAG_UNCHECKED ? undefined : crc, payload };
   }

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { withDeadline } from "../../lib/base/clock.ts";
+import { FshError } from "../../lib/base/errors.ts";
 import type { Client } from "../../lib/client/client.ts";
 import { assertFails } from "../support/named_errors.ts";
 import { RunningServer } from "../support/running_server.ts";
@@ -100,14 +101,47 @@ Deno.test("a stream too many is refused by name, and the session goes on", async
   await using running = await RunningServer.start({
     limits: { window: 256 * 1024, maxStreams: 3, heartbeat: 0, misses: 3 },
   });
+  const peer = await running.peer();
+  for (const stream of [1, 3, 5]) {
+    await peer.send("PUT", stream, {
+      path: `/${stream}`,
+      size: null,
+      modified: null,
+      mode: null,
+      algorithm: "crc32",
+      options: 0,
+      key: "",
+    });
+  }
+  await peer.send("STAT", 7, { path: "/" }, true);
+  assertEquals(await peer.error(), { error: "TOO_MANY_STREAMS", stream: 7, subject: "" });
+  await peer.send("CANCEL", 1, { code: 4 });
+  // It counts until it has noticed.
+  let answer: string | undefined;
+  for (let stream = 9; answer !== "INFO" && stream < 1000; stream += 2) {
+    await peer.send("STAT", stream, { path: "/" }, true);
+    answer = (await peer.next())?.message.name;
+  }
+  assertEquals(answer, "INFO");
+});
+
+Deno.test("requests beyond what the server takes at once wait for their turn", async () => {
+  await using running = await RunningServer.start({
+    limits: { window: 256 * 1024, maxStreams: 4, heartbeat: 0, misses: 3 },
+  });
   const client = await running.client();
   const paused = Array.from({ length: 3 }, () => pausedSource(new Uint8Array(10)));
   const putting = paused.map((source, i) => client.put(`/${i}`, source, { size: 10 }));
-  const error = await assertFails(() => client.stat("/"), "TOO_MANY_STREAMS");
-  assert(error.remote);
-  await assertFails(() => client.put("/more", sourceOf(SOME), { size: null }), "TOO_MANY_STREAMS");
+  let done = 0;
+  const more = Array.from({ length: 20 }, () => client.stat("/").finally(() => done++));
+  const given = new AbortController();
+  const cancelled = client.get("/", { signal: given.signal, open: () => () => {} });
+  given.abort(new FshError("CANCELLED"));
+  await assertFails(() => cancelled, "CANCELLED");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals(done, 0);
   for (const source of paused) source.go();
-  await Promise.all(putting);
+  await Promise.all([...putting, ...more]);
   assertEquals((await client.stat("/0")).size, 10);
 });
 

@@ -1,3 +1,4 @@
+import { unboundedAccount } from "../../lib/base/memory_budget.ts";
 import { FshError } from "../../lib/base/errors.ts";
 import type { Stream, StreamHost } from "../../lib/session/stream.ts";
 import { decodeMessage, type Message } from "../../lib/wire/codec.ts";
@@ -9,6 +10,7 @@ export class RecordingHost implements StreamHost {
   readonly urged: Message[] = [];
   readonly breaches: FshError[] = [];
   readonly ended: number[] = [];
+  readonly memory = unboundedAccount();
   chunkSize = 1024 * 1024;
   roundTrip: number | null = null;
   sendsRegions = false;

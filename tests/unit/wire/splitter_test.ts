@@ -1,7 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { checkHeader, encodeMessage, sealFrame } from "../../../lib/wire/codec.ts";
 import { HEADER_BYTES, MAX_DATA } from "../../../lib/wire/frames.ts";
-import { Splitter } from "../../../lib/wire/splitter.ts";
+import { RECEIVE_SIZES, Splitter } from "../../../lib/wire/splitter.ts";
 import { assertThrowsError } from "../../support/named_errors.ts";
 import { joined, rawFrame } from "../../support/raw_frame.ts";
 import { pattern } from "../../support/stored_files.ts";
@@ -75,14 +75,14 @@ Deno.test("splitter hands out frames in chunks of every size up to the whole", (
 Deno.test("splitter refuses a huge length at the header and allocates nothing for it", () => {
   const one = splitter();
   assertThrowsError(() => feed(one, rawFrame({ type: 0x10, stream: 1, length: 2 ** 32 - 1 })), "BAD_LENGTH");
-  assertEquals(one.capacity, 4096);
+  assertEquals(one.capacity, RECEIVE_SIZES[0]);
 });
 
 Deno.test("splitter allocates for what came, not for what an allowed length claims", () => {
   const one = splitter();
   const header = rawFrame({ type: 0x10, stream: 1, length: MAX_DATA });
   assertEquals(feed(one, joined(header, new Uint8Array(100))), []);
-  assertEquals(one.capacity, 4096);
+  assertEquals(one.capacity, RECEIVE_SIZES[0]);
   assertEquals(one.pending, header.length + 100);
 });
 
@@ -114,7 +114,7 @@ Deno.test("splitter stays small under small frames", () => {
   const one = splitter();
   const ping = encodeMessage("PING", 0, { nonce: 1 });
   for (let i = 0; i < 2000; i++) assertEquals(feed(one, ping, 7).length, 1);
-  assertEquals(one.capacity, 4096);
+  assertEquals(one.capacity, RECEIVE_SIZES[0]);
 });
 
 Deno.test("splitter gives a large buffer back once idle, and never what is under way", () => {
@@ -128,6 +128,6 @@ Deno.test("splitter gives a large buffer back once idle, and never what is under
   assertEquals(one.capacity, grown);
   assertEquals(feed(one, frame.subarray(1000)).length, 1);
   one.relax();
-  assertEquals(one.capacity, 4096);
+  assertEquals(one.capacity, RECEIVE_SIZES[0]);
   assertEquals(feed(one, three).length, 3);
 });

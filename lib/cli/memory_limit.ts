@@ -1,0 +1,74 @@
+import { FshError } from "../base/errors.ts";
+import { MemoryBudget } from "../base/memory_budget.ts";
+import { SEAT, SESSION_SHARE } from "../base/memory_shares.ts";
+import type { Args, OptionRow } from "./args.ts";
+import { formatBytes, parseSize } from "./values.ts";
+
+const MIB = 1024 ** 2;
+
+/**
+ * What the program takes without any session, in bytes: the runtime, the machine code, pooled buffers, and what the garbage
+ * collector has not come to yet. Measured: 65 to 75 MiB at rest; the rest is for garbage.
+ */
+export const RUNTIME = 160 * MIB;
+/** By default a server takes a quarter of the memory there is, and no more than this, in bytes. */
+const DEFAULT_MOST = 2048 * MIB;
+const DEFAULT_PART = 4;
+/** Less than this is of no use, in bytes. */
+const LEAST = RUNTIME + 32 * MIB;
+
+export const MEMORY_OPTION: OptionRow = {
+  name: "max-memory",
+  value: "SIZE",
+  help:
+    "memory that the server may take, whatever clients do; by default a quarter of the machine's, 2 GiB at the most",
+};
+
+/** The server's bound, and what it is made of, in bytes. */
+export interface MemoryLimit {
+  readonly bound: number;
+  readonly runtime: number;
+  /** Sessions at once that there is memory for. */
+  readonly sessions: number;
+  readonly budget: MemoryBudget;
+}
+
+/** @throws {FshError} USAGE for too little */
+export async function memoryLimit(args: Args): Promise<MemoryLimit> {
+  const given = args.has("max-memory");
+  const bound = given ? parseSize("max-memory", args.value("max-memory")) : Math.max(LEAST, await defaultBound());
+  if (bound < LEAST) {
+    const detail = `it takes at least ${formatBytes(LEAST)}, of which ${
+      formatBytes(RUNTIME)
+    } are for the program itself`;
+    throw new FshError("USAGE", { subject: `--max-memory ${args.value("max-memory")}`, detail });
+  }
+  const budget = new MemoryBudget({ bytes: bound - RUNTIME });
+  return { bound, runtime: RUNTIME, sessions: budget.sessions, budget };
+}
+
+/** One line that says what the bound is and how it comes about. */
+export function memoryText({ bound, runtime, sessions }: MemoryLimit, maxSessions: number): string {
+  const some = Math.min(sessions, maxSessions);
+  return `at most ${formatBytes(bound)}: ${formatBytes(runtime)} for the program, ` +
+    `${formatBytes(some * SESSION_SHARE)} for ${some} sessions of ${formatBytes(SESSION_SHARE)}, ` +
+    `${formatBytes(bound - runtime - some * SESSION_SHARE)} for what they transfer, by ${
+      formatBytes(SEAT)
+    } each or more`;
+}
+
+/** Of the machine, or of the control group that holds the process to less (cgroups(7), memory.max of version 2). */
+async function defaultBound(): Promise<number> {
+  const { total } = Deno.systemMemoryInfo();
+  const limits = [total];
+  try {
+    const group = /^0::(.*)$/m.exec(await Deno.readTextFile("/proc/self/cgroup"))?.[1] ?? "";
+    for (let path = group; path !== ""; path = path.slice(0, path.lastIndexOf("/"))) {
+      const text = await Deno.readTextFile(`/sys/fs/cgroup${path === "/" ? "" : path}/memory.max`).catch(() => "max");
+      if (/^[0-9]+\s*$/.test(text)) limits.push(Number(text));
+    }
+  } catch {
+    // Another system, or one without control groups.
+  }
+  return Math.min(DEFAULT_MOST, Math.floor(Math.min(...limits) / DEFAULT_PART));
+}
