@@ -31,14 +31,24 @@ const put = (client: Client, path: string, bytes: Uint8Array, rest: { size?: num
 Deno.test("max-streams: one request too many is refused, the others go on", async () => {
   const limits = { window: 256 * 1024, maxStreams: 1, heartbeat: 0, misses: 3 };
   await using running = await start({}, { limits });
-  const client = await running.client();
-  const source = pausedSource(bytesOf("first"));
-  const first = client.put("/first", source, { size: null });
-  await new Promise((resolve) => setTimeout(resolve, 20));
-  assertHit(running, "streams", { error: await assertFails(() => client.stat("/"), "TOO_MANY_STREAMS") });
-  source.go();
-  await first;
-  await client.stat("/first");
+  // The client itself would wait.
+  const peer = await running.peer();
+  const put = {
+    path: "/first",
+    size: null,
+    modified: null,
+    mode: null,
+    algorithm: "crc32",
+    options: 0,
+    key: "",
+  } as const;
+  await peer.send("PUT", 1, put);
+  await peer.send("STAT", 3, { path: "/" }, true);
+  const { error, stream } = await peer.error();
+  assertEquals([error, stream], ["TOO_MANY_STREAMS", 3]);
+  assertHit(running, "streams", { error: new FshError("TOO_MANY_STREAMS", { remote: true }) });
+  // The first one waits for its content as before.
+  await peer.send("CANCEL", 1, { code: 4 });
 });
 
 Deno.test("max-open-files: who has to wait too long is refused, a file that is closed lets the next one in", async () => {
