@@ -20,7 +20,8 @@ interface Row {
 
 /** What each subcommand keeps of the permissions that fsh starts with; the rest is given up before it runs. */
 export const RIGHTS: Readonly<Record<string, Row>> = {
-  serve: { keeps: PLUGINS, confined: true },
+  // Calls of the C library for --user and core dumps are looked up late, which takes ffi.
+  serve: { keeps: [...PLUGINS, "ffi"], confined: true },
   explain: { keeps: PLUGINS, confined: true },
   plugin: { keeps: PLUGINS },
   get: { keeps: REMOTE, confined: true },

@@ -174,7 +174,7 @@ Deno.test({
     await using hosts = await TwoHosts.create();
     const { serverAddress } = hosts;
     await using server = await ServerProcess.start({
-      args: ["--host", serverAddress, "--max-startups", "off"],
+      args: ["--host", serverAddress, "--insecure", "--max-startups", "off"],
       command: [...hosts.onServer, FSH],
     });
     const script = `
