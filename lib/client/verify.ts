@@ -33,7 +33,7 @@ export async function verifyFile(
     const digest = createDigest(options.algorithm);
     const [theirs, size] = await Promise.all([
       client.hash(remote, { algorithm: options.algorithm }),
-      readInto(digest, reader, options.signal),
+      readInto(digest, reader, { signal: options.signal }),
     ]);
     return size === theirs.size && equalBytes(digest.finish(), theirs.digest) ? "same" : "differs";
   } catch (error) {

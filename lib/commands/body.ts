@@ -4,7 +4,7 @@ import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
-import type { CommandStream, Sink } from "../session/command.ts";
+import type { CommandStream, Sink, Work } from "../session/command.ts";
 import type { FileRegion } from "../base/file_region.ts";
 import type { FileReader } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
@@ -188,22 +188,23 @@ export async function receiveBody(
 export async function readInto(
   digest: Digest,
   source: Source,
-  signal: AbortSignal,
-  limit = Infinity,
+  options: { readonly signal: AbortSignal; readonly work?: Work; readonly limit?: number },
 ): Promise<number> {
-  const buffer = frameBuffers.take();
-  let size = 0;
-  try {
-    while (size < limit) {
-      if (signal.aborted) throw signal.reason;
-      const read = await source.read(buffer.subarray(0, Math.min(buffer.length, limit - size)));
-      if (read === null) break;
+  const { signal, work, limit = Infinity } = options;
+  for (let size = 0;;) {
+    const turn = work?.turn();
+    if (turn) await turn;
+    if (signal.aborted) throw signal.reason;
+    // Whoever waits for a turn holds no buffer.
+    const buffer = frameBuffers.take();
+    try {
+      const read = size < limit ? await source.read(buffer.subarray(0, Math.min(buffer.length, limit - size))) : null;
+      if (read === null) return size;
       digest.update(buffer.subarray(0, read));
       size += read;
+    } finally {
+      frameBuffers.give(buffer);
     }
-    return size;
-  } finally {
-    frameBuffers.give(buffer);
   }
 }
 

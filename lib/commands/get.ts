@@ -3,7 +3,14 @@ import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.
 import { FshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import { command, type Priority, PRIORITY_NAMES, type RequestOpener, type Sink } from "../session/command.ts";
+import {
+  command,
+  type Priority,
+  PRIORITY_NAMES,
+  type RequestOpener,
+  type Sink,
+  type Work,
+} from "../session/command.ts";
 import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
@@ -13,15 +20,19 @@ import type { Info } from "./stat.ts";
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, fields, { storage, guard, limiter, report }) {
+  async serve(stream, fields, { storage, guard, limiter, report, work }) {
     const { path, offset, length, algorithm, prefix, options, priority } = fields;
     stream.prioritize(PRIORITY_NAMES[priority] ?? "normal");
     const { real: file } = await guard.admit(path);
     let digest = createDigest(algorithm);
     let start = offset;
-    if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, signal: stream.signal })) {
-      digest = createDigest(algorithm);
-      start = 0;
+    if (prefix.length > 0) {
+      const { signal } = stream;
+      const known = { offset, prefix, digest, signal, work };
+      if (!await work.fewAtOnce(() => hasPrefix(storage, file, known))) {
+        digest = createDigest(algorithm);
+        start = 0;
+      }
     }
     const reader = await storage.openRead(file, { offset: start, length });
     try {
@@ -54,14 +65,14 @@ export const getCommand = command({
 async function hasPrefix(
   storage: Storage,
   path: SafePath,
-  options: { offset: number; prefix: Uint8Array; digest: Digest; signal: AbortSignal },
+  options: { offset: number; prefix: Uint8Array; digest: Digest; signal: AbortSignal; work: Work },
 ): Promise<boolean> {
-  const { offset, prefix, digest, signal } = options;
+  const { offset, prefix, digest, signal, work } = options;
   const { size } = await storage.stat(path);
   if (size < offset) return false;
   const reader = await storage.openRead(path, { length: offset });
   try {
-    return await readInto(digest, reader, signal) === offset && equalBytes(digest.peek(), prefix);
+    return await readInto(digest, reader, { signal, work }) === offset && equalBytes(digest.peek(), prefix);
   } finally {
     reader.close();
   }

@@ -22,6 +22,9 @@ export const listCommand = command({
     const folder = await context.guard.admit(path);
     const pager = new Pager(stream);
     for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
+      // Makes up for the page that was just read.
+      const turn = context.work.turn();
+      if (turn) await turn;
       if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
       for (const entry of entries) await pager.add(entry);

@@ -86,14 +86,17 @@ async function receive(
   writer: FileWriter,
   request: { place: Place; fields: FrameFields<"PUT">; context: CommandContext },
 ): Promise<Sum> {
-  const { place, context: { limiter, report, content } } = request;
+  const { place, context: { limiter, report, content, work } } = request;
   const { size, modified, mode, algorithm, options, key } = request.fields;
   const path = place.asked;
   const sink = content && contentSink(content, writer, { place, size, transfer: report.transfer });
   try {
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
-      await writer.replay((chunk) => digest.update(chunk));
+      await writer.replay((chunk) => {
+        digest.update(chunk);
+        return work.turn();
+      });
       await stream.send("ACCEPT", { offset: writer.offset, algorithm, digest: digest.peek() });
       const { offset } = (await expect(stream, "BEGIN")).fields;
       if (offset !== 0 && offset !== writer.offset) {
@@ -212,7 +215,7 @@ async function agree(stream: CommandStream, source: PutSource, algorithm: Digest
   let begun = 0;
   if (offset > 0 && offset <= (options.size ?? Infinity)) {
     await source.seek?.(0);
-    const own = await readInto(digest, source, stream.signal, offset);
+    const own = await readInto(digest, source, { signal: stream.signal, limit: offset });
     if (own === offset && equalBytes(digest.peek(), theirs)) begun = offset;
   }
   if (offset > 0) options.resumed?.(offset, begun === offset);

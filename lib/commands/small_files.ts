@@ -36,7 +36,7 @@ export const getsCommand = command({
   request: "GETS",
   writes: false,
   async serve(stream, { algorithm, limit, options, paths }, context) {
-    const { storage, limiter, report } = context;
+    const { storage, limiter, report, work } = context;
     const packer = new Packer(stream, { limiter, compress: compressMode(options) });
     // Two in turn: the file that a frame has no room for lies in one, those of the next frame in the other.
     using first = new Arena();
@@ -52,6 +52,8 @@ export const getsCommand = command({
       const places = run.places.values();
       const reals = run.places.map(({ real }) => real);
       for await (const found of storage.readSmall(reals, most, { take: (bytes) => room.take(bytes) })) {
+        const turn = work.turn();
+        if (turn) await turn;
         if (stream.signal.aborted) throw stream.signal.reason;
         const file = found instanceof FshError ? failedFile(found) : packedFile(found, algorithm);
         const place = places.next().value;

@@ -4,6 +4,7 @@ import type { RateLimiter } from "../base/rate_limiter.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
 import type { CommandContext } from "../session/command.ts";
+import type { WorkShare } from "../base/work_turns.ts";
 import { contentCheck } from "../session/content_check.ts";
 import { Evaluator } from "../session/evaluator.ts";
 import { Guard } from "../session/guard.ts";
@@ -23,11 +24,12 @@ export interface RequestOptions {
   readonly puts: CommandContext["puts"];
   readonly limiter: RateLimiter | undefined;
   readonly clock: Clock;
+  readonly work: WorkShare;
 }
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
 export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
-  const { visit, hooks, storage, readOnly, puts, limiter, clock } = options;
+  const { visit, hooks, storage, readOnly, puts, limiter, clock, work } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
   const begun = clock.now();
@@ -43,6 +45,7 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
   const facts = () => ({ command: name, path: pathOf(request), seconds: seconds() });
   try {
     await COMMANDS[name].serve(stream, request.fields, {
+      work: work.task(stream.signal),
       storage: evaluator.strict ? storage.strict() : storage,
       guard,
       report,

@@ -11,6 +11,7 @@ import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { METHODS } from "../session/methods.ts";
+import { ServerLoad, type SessionLoad } from "../session/load.ts";
 import { Session } from "../session/session.ts";
 import type { SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
@@ -66,6 +67,7 @@ export class Server {
   readonly #puts: CommandContext["puts"] = new Map();
   readonly #accepting: Promise<void>;
   readonly #log: Log;
+  readonly #load: ServerLoad;
   readonly #hooks: HookRunner;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
@@ -76,6 +78,7 @@ export class Server {
   private constructor(options: ServerOptions, listener: Listener) {
     this.#options = options;
     this.#listener = listener;
+    this.#load = new ServerLoad(options.clock ?? systemClock);
     this.#hooks = options.hooks ?? new HookRunner();
     this.#log = hookedLog(options.log, this.#hooks);
     this.#accepting = this.#acceptLoop();
@@ -168,6 +171,7 @@ export class Server {
   async #run(connection: Connection, visit: Visit): Promise<void> {
     const { storage, readOnly, limiter, clock = systemClock } = this.#options;
     const { log } = visit;
+    const load = this.#load.join();
     const { authenticate = visit.authenticate } = this.#options;
     const admit = (user: User, method: string) => {
       const name = String(++this.#sessionNumber);
@@ -176,13 +180,13 @@ export class Server {
       return name;
     };
     const serve = (stream: Stream, request: Message) => {
-      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts };
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, work: load.work };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
       return serving;
     };
-    const session = this.#session(connection, log, { serve, authenticate, admit });
+    const session = this.#session(connection, log, { serve, authenticate, admit, load });
     this.#sessions.add(session);
     try {
       await session.start();
@@ -220,6 +224,7 @@ export class Server {
       readonly serve: (stream: Stream, request: Message) => Promise<void>;
       readonly authenticate: Authenticate;
       readonly admit?: (user: User, method: string) => string;
+      readonly load?: SessionLoad;
     },
   ): Session {
     const { limits, clock = systemClock, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;

@@ -24,6 +24,7 @@ import {
   type Identity,
   type Terms,
 } from "./handshake.ts";
+import type { SessionLoad } from "./load.ts";
 import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
@@ -45,6 +46,8 @@ export interface SessionOptions extends HandshakeOptions {
   readonly stallTimeout: number;
   /** Whether files may go to the network without passing through this program, where the platform can; by default they do. */
   readonly zeroCopy?: boolean;
+  /** Server: the session's part in what keeps the server busy; by default it may have all of it. */
+  readonly load?: SessionLoad;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
 }
@@ -231,12 +234,17 @@ export class Session implements RequestOpener {
     if (!preface) return;
     this.#introduce();
     for (;;) {
-      this.#receiveAll();
+      const more = this.#receiveAll();
       if (this.#failed) return await this.#discard();
+      if (more) {
+        if (!await this.#holdBack()) return;
+        continue;
+      }
       if (this.#streams.size === 0) this.#splitter.relax();
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
+      this.#options.load?.read(read);
       this.#vitals?.received();
       this.#splitter.filled(read);
     }
@@ -268,9 +276,13 @@ export class Session implements RequestOpener {
 
   /** Reads on for a moment without looking, and lets the last words out, so that they are not lost to a reset. */
   async #discard(): Promise<void> {
+    const { load } = this.#options;
     const waste = new Uint8Array(16 * 1024);
     try {
-      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null);
+      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null) {
+        load?.wasted();
+        if (load?.mustPause) await load.pause();
+      }
       await this.#writing;
     } catch {
       // Gone is what we wait for.
@@ -288,13 +300,26 @@ export class Session implements RequestOpener {
     this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
   }
 
-  /** Every frame that is complete, until one breaks the protocol. */
-  #receiveAll(): void {
+  /** Every frame that is complete, until one breaks the protocol, or others must be heard first: then true. */
+  #receiveAll(): boolean {
+    const { load } = this.#options;
     try {
-      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) this.#receive(frame);
+      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
+        load?.received(frame);
+        this.#receive(frame);
+        if (load?.mustPause) return true;
+      }
     } catch (error) {
       this.#fail(error);
     }
+    return false;
+  }
+
+  /** Leaves the session unread for a while, which is no silence of the peer's; false where it has ended meanwhile. */
+  async #holdBack(): Promise<boolean> {
+    await this.#options.load?.pause();
+    this.#vitals?.moved();
+    return this.#phase !== "closed";
   }
 
   #receive(frame: RawFrame): void {
@@ -497,6 +522,7 @@ export class Session implements RequestOpener {
     return {
       transmit: (stream, name, bytes, region) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
+        if (name === "DATA") this.#options.load?.moved(bytes.length + (region?.length ?? 0));
         return this.#writer.queue.push(stream, bytes, region);
       },
       sendsRegions: this.#connection.writeFile !== undefined && this.#options.zeroCopy !== false,

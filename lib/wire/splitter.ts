@@ -114,7 +114,7 @@ export class Splitter {
     const fin = (flags & FLAG_FIN) !== 0;
     if (flags & FLAG_ZSTD) {
       const plain = decompress(payload, frameRow(name).max);
-      return { name, fin, stream, crc: undefined, payload: plain };
+      return { name, fin, stream, crc: undefined, payload: plain, packed: payload.length };
     }
     return { name, fin, stream, crc: flags & FLAG_UNCHECKED ? undefined : crc, payload };
   }
