@@ -64,6 +64,11 @@ export class WorkTurns {
     return this.#clock.now() - (share === this.#mover ? this.#movedBefore : this.#moved) < MOVING;
   }
 
+  /** Whether any transfers move. */
+  get anyMove(): boolean {
+    return this.#clock.now() - this.#moved < MOVING;
+  }
+
   /** Undefined: the task may go on at once. */
   ask(task: WorkTask): Promise<void> | undefined {
     const { share, signal } = task;

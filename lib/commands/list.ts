@@ -21,13 +21,12 @@ export const listCommand = command({
   async serve(stream, { path, recursive }, context) {
     const folder = await context.guard.admit(path);
     const pager = new Pager(stream);
+    await context.work.turn();
     for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
-      // Makes up for the page that was just read.
-      const turn = context.work.turn();
-      if (turn) await turn;
-      if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
       for (const entry of entries) await pager.add(entry);
+      const turn = context.work.turn();
+      if (turn) await turn;
     }
     await pager.flush();
     await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });

@@ -1,5 +1,6 @@
 import { encodeUtf8, equalBytes } from "../base/bytes.ts";
 import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
+import { SocketRoom } from "./linux_room.ts";
 import type { NativeSocket, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
@@ -9,6 +10,8 @@ const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4; // netinet/tcp.h
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+const TCP_INFO = 11;
+const TCP_ESTABLISHED = 1;
 const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
 const SHUT_RDWR = 2; // sys/socket.h
@@ -17,9 +20,13 @@ export class LinuxSockets implements Sockets {
   readonly #libc: Libc;
   readonly #address = new Uint8Array(128);
   readonly #addressLength = new Uint32Array(1);
+  readonly #room: SocketRoom;
+  /** Descriptors that were found and not yet released. */
+  readonly #known = new Set<number>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
+    this.#room = new SocketRoom(libc);
   }
 
   /** The runtime does not tell the descriptor, so look for the one with these ends. */
@@ -28,6 +35,8 @@ export class LinuxSockets implements Sockets {
     const next = this.#libc.dup(0);
     if (next >= 0) this.#libc.close(next);
     for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, ends)) return this.#socket(fd);
+    // Where connections come and go, it took a gap further down: below `next`, all descriptors are in use.
+    for (let fd = 3; fd < next; fd++) if (!this.#known.has(fd) && this.#matches(fd, ends)) return this.#socket(fd);
     try {
       for (const entry of Deno.readDirSync("/proc/self/fd")) {
         const fd = Number(entry.name);
@@ -40,7 +49,8 @@ export class LinuxSockets implements Sockets {
   }
 
   #socket(fd: number): NativeSocket {
-    const sender = new FileSender(this.#libc, fd);
+    this.#known.add(fd);
+    const sender = new FileSender(this.#libc, { socket: fd, room: this.#room });
     const setBytes = (level: number, option: number, value: Uint8Array<ArrayBuffer>) =>
       this.#libc.setsockopt(fd, level, option, value, value.length) === 0;
     const set = (level: number, option: number, values: number[]) =>
@@ -55,8 +65,17 @@ export class LinuxSockets implements Sockets {
         this.#libc.connect(fd, nowhere, nowhere.length);
       },
       sendFile: (file, offset, length) => sender.send(file, offset, length),
-      release: () => sender.release(),
+      release: () => {
+        this.#known.delete(fd);
+        sender.release();
+      },
       setCongestionControl: (name) => setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name)),
+      isGone: () => {
+        // struct tcp_info (linux/tcp.h) begins with the state, a byte.
+        const info = new Uint8Array(4);
+        const length = new Uint8Array(Uint32Array.of(info.length).buffer);
+        return this.#libc.getsockopt(fd, IPPROTO_TCP, TCP_INFO, info, length) === 0 && info[0] !== TCP_ESTABLISHED;
+      },
       cork: (on) => void set(IPPROTO_TCP, TCP_CORK, [on ? 1 : 0]),
       shutdown: () => void this.#libc.shutdown(fd, SHUT_RDWR),
     };
@@ -80,11 +99,6 @@ export class LinuxSockets implements Sockets {
   }
 }
 
-/** Milliseconds that a wait for room lasts before the connection is looked at again. */
-const POLL_TIMEOUT = 1000;
-const POLLOUT = 0x04; // poll.h
-const POLLERR_HUP_NVAL = 0x38;
-
 /** Sends files to one socket, by a descriptor of its own: the runtime may close the other one while a call is under way. */
 class FileSender {
   readonly #libc: Libc;
@@ -93,12 +107,12 @@ class FileSender {
   #busy = false;
   #released = false;
   readonly #offset = new BigInt64Array(1);
-  /** struct pollfd (poll(2)): i32 descriptor, i16 events, i16 revents. */
-  readonly #poll = new Int16Array(4);
+  readonly #room: SocketRoom;
 
-  constructor(libc: Libc, socket: number) {
+  constructor(libc: Libc, options: { readonly socket: number; readonly room: SocketRoom }) {
     this.#libc = libc;
-    this.#socket = socket;
+    this.#socket = options.socket;
+    this.#room = options.room;
   }
 
   async send(file: number, offset: number, length: number): Promise<number> {
@@ -113,24 +127,12 @@ class FileSender {
         if (sent >= 0) return sent;
         const number = errno(this.#libc);
         if (number !== EAGAIN) throw systemError("sendfile", number);
-        await this.#room(this.#own);
+        await this.#room.wait(this.#own);
+        if (this.#released) throw systemError("sendfile", ECONNRESET);
       }
     } finally {
       this.#busy = false;
       if (this.#released) this.#close();
-    }
-  }
-
-  /** Waits until the socket takes more. */
-  async #room(socket: number): Promise<void> {
-    for (;;) {
-      new Int32Array(this.#poll.buffer)[0] = socket;
-      this.#poll[2] = POLLOUT;
-      this.#poll[3] = 0;
-      await this.#libc.poll(new Uint8Array(this.#poll.buffer), 1n, POLL_TIMEOUT);
-      const events = this.#poll[3];
-      if (this.#released || (events & POLLERR_HUP_NVAL)) throw systemError("poll", ECONNRESET);
-      if (events & POLLOUT) return;
     }
   }
 

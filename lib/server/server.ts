@@ -1,7 +1,7 @@
 import { type Clock, sleep, systemClock } from "../base/clock.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
@@ -26,6 +26,9 @@ import { Visit } from "./visit.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
 const ACCEPT_PAUSE = { first: 50, longest: 1000 };
+
+/** Connections accepted in a second while transfers move; more wait in the system's queue, where they cost nothing. */
+const ACCEPTS = 500;
 
 /** Milliseconds without a session after which the server counts as idle. */
 const IDLE_AFTER = 500;
@@ -119,9 +122,11 @@ export class Server {
 
   async #acceptLoop(): Promise<void> {
     const log = this.#log;
+    const pace = new RateLimiter(ACCEPTS, this.#options.clock);
     let pause = 0;
     while (!this.#closing) {
       try {
+        if (this.#load.work.anyMove) await pace.take(1);
         const connection = await this.#listener.accept();
         if (pause > 0) log.info("accepting again");
         pause = 0;

@@ -10,7 +10,7 @@ const CANCEL = 20;
 /** Bytes that come out of a compressed frame are counted where they are more than so many times what it brought. */
 const HONEST_RATIO = 16;
 /** Bytes unpacked that cost a unit. */
-const UNPACKED = 8 * 1024;
+const UNPACKED = 1024;
 /** A read that brings fewer bytes costs a unit: waking up for it is most of the work. */
 export const TINY_READ = 512;
 /** A read whose bytes nobody looks at. */

@@ -4,9 +4,12 @@ import type { Clock } from "../base/clock.ts";
 const SLOT = 100;
 /**
  * Units that all sessions together may spend in a slot once there are several. A unit is what the cheapest frame costs,
- * about 4 µs, so this is a fifth of the time.
+ * about 4 µs, so the most is a fifth of the time. Where timers come late, the machine is slower than that, or busier, and
+ * the budget shrinks step by step to the least.
  */
-const BUDGET = 5_000;
+const BUDGET = { most: 5_000, least: 500, shrink: 0.7, grow: 1.1 };
+/** A timer that comes so many milliseconds after its time is late. */
+const LATE = 10;
 /** What each session has in every slot, however many there are; a handshake with a request or two is less. */
 const LEAST = 10;
 /** Units that a new session has once, so that whoever comes for one small thing gets it at once. */
@@ -28,6 +31,7 @@ export class FrameShares {
   #slot = 0;
   #ends = 0;
   #spent = 0;
+  #budget = BUDGET.most;
   /** Sessions that spent something in this slot, and in the one before. */
   #spenders = 0;
   #spendersBefore = 0;
@@ -63,12 +67,12 @@ export class FrameShares {
 
   /** Whether the slot's budget is spent. */
   get isSpent(): boolean {
-    return this.#spent > BUDGET;
+    return this.#spent > this.#budget;
   }
 
   /** An equal part of a slot's budget, where there are so many sessions at least. */
   part(sessions: number): number {
-    return Math.max(LEAST, BUDGET / Math.max(sessions, this.#spenders, this.#spendersBefore));
+    return Math.max(LEAST, this.#budget / Math.max(sessions, this.#spenders, this.#spendersBefore));
   }
 
   /** Sessions that ask for something. */
@@ -81,10 +85,18 @@ export class FrameShares {
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       if (this.#waiting.length > 1) return;
-      this.clock.after(Math.max(1, this.#ends - this.clock.now()), () => {
+      const due = Math.max(this.#ends, this.clock.now() + 1);
+      this.clock.after(due - this.clock.now(), () => {
+        this.#adapt(this.clock.now() - due);
         for (const resolve of this.#waiting.splice(0)) resolve();
       });
     });
+  }
+
+  /** A timer came so many milliseconds after its time. */
+  #adapt(late: number): void {
+    const wanted = this.#budget * (late > LATE ? BUDGET.shrink : BUDGET.grow);
+    this.#budget = Math.min(BUDGET.most, Math.max(BUDGET.least, wanted));
   }
 }
 

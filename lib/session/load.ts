@@ -6,7 +6,7 @@ import { FloodLimit } from "./flood_limit.ts";
 import { CRUMB, frameCost, TINY_READ, WASTE } from "./frame_costs.ts";
 import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
-/** Frames that are taken in one go, so that nobody else waits longer than for these. */
+/** Units that are spent in one go, so that nobody else waits longer than for these. */
 const AT_ONE_GO = 500;
 
 /** What keeps a server busy, and how that is shared among its sessions. */
@@ -48,11 +48,11 @@ export class SessionLoad {
    * @throws {FshError} FLOOD
    */
   received(frame: RawFrame): void {
-    this.#inOneGo++;
     if (frame.name === "PING") this.#pings.count();
     else if (frame.name === "CANCEL") this.#cancels.count();
     else if (frame.name === "DATA" && frame.payload.length >= CRUMB) this.moved(frame.payload.length);
     const cost = frameCost(frame, () => this.work.othersMove);
+    this.#inOneGo += cost;
     if (cost > 0) this.#frames.spend(cost);
   }
 

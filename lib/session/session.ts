@@ -319,6 +319,8 @@ export class Session implements RequestOpener {
   async #holdBack(): Promise<boolean> {
     await this.#options.load?.pause();
     this.#vitals?.moved();
+    // What a peer that has left had still to say would keep us busy for long.
+    if (this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
     return this.#phase !== "closed";
   }
 

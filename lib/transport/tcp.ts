@@ -264,6 +264,10 @@ class TcpConnection implements Connection {
     }
   }
 
+  isGone(): boolean {
+    return !this.#closed && this.#native?.isGone() === true;
+  }
+
   cork(on: boolean): void {
     if (!this.#closed) this.#native?.cork(on);
   }

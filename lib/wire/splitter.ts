@@ -9,6 +9,10 @@ const SMALL = 4 * 1024;
 const LARGE = 2 * (MAX_DATA + HEADER_BYTES);
 /** How much larger the next size of the buffer is. */
 const GROWTH = 4;
+/** Up to this size the buffer grows whatever comes; further only for frames that are worth it, in bytes. */
+const CROWD = 16 * 1024;
+/** Frames of fewer bytes on average are not: they would only wait in it. */
+const WORTH_GROWING = 512;
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
 
@@ -34,6 +38,8 @@ export class Splitter {
   #buffer = new Uint8Array(SMALL);
   #start = 0;
   #end = 0;
+  /** Frames taken since the last `space`. */
+  #taken = 0;
   #header: { value: FrameHeader; name: FrameName } | null = null;
 
   /** `check` names the frame or throws; it sees each header as soon as it is complete. */
@@ -56,7 +62,9 @@ export class Splitter {
     if (this.#start === this.#end) this.#start = this.#end = 0;
     const room = this.#buffer.length - this.#end;
     // A read that filled the buffer to its end says that there is more where it came from.
-    if (room === 0 && this.#buffer.length < LARGE) {
+    const crowded = this.#buffer.length >= CROWD && this.#taken * WORTH_GROWING > this.#buffer.length;
+    this.#taken = 0;
+    if (room === 0 && this.#buffer.length < LARGE && !crowded) {
       const pending = this.pending;
       const smaller = this.#buffer;
       this.#buffer = allocate(Math.min(smaller.length * GROWTH, LARGE));
@@ -110,6 +118,7 @@ export class Splitter {
     checkPayload(value, payload, name);
     this.#start = from + value.length;
     this.#header = null;
+    this.#taken++;
     const { flags, stream, crc } = value;
     const fin = (flags & FLAG_FIN) !== 0;
     if (flags & FLAG_ZSTD) {
