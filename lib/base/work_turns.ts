@@ -31,6 +31,7 @@ export class WorkTurns {
   readonly #after: (call: () => void) => void;
   readonly #waiting = new Map<WorkShare, Waiting[]>();
   #working = false;
+  #cancelRest = () => {};
   /** What the session had had that was last given a turn, in milliseconds: newcomers begin there. */
   #level = 0;
   /** The session whose transfer moved last and when, and when one of any other did. */
@@ -47,8 +48,9 @@ export class WorkTurns {
     return new WorkShare(this);
   }
 
-  now(): number {
-    return this.#clock.now();
+  /** Nobody will ask any more. */
+  close(): void {
+    this.#cancelRest();
   }
 
   moved(share: WorkShare): void {
@@ -104,7 +106,7 @@ export class WorkTurns {
     this.#after(() => {
       const took = this.#clock.now() - begun;
       share.used += took;
-      if (this.othersMove(share)) this.#clock.after(took, () => this.#next());
+      if (this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
       else this.#next();
     });
   }

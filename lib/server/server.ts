@@ -118,6 +118,7 @@ export class Server {
     await Promise.all([...this.#sessions].map((session) => session.close({ limit: options.limit, error })));
     await this.#accepting;
     await Promise.allSettled(this.#commands);
+    this.#load.close();
   }
 
   async #acceptLoop(): Promise<void> {

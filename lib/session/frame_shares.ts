@@ -36,6 +36,7 @@ export class FrameShares {
   #spenders = 0;
   #spendersBefore = 0;
   #waiting: (() => void)[] = [];
+  #cancel = () => {};
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -86,11 +87,21 @@ export class FrameShares {
       this.#waiting.push(resolve);
       if (this.#waiting.length > 1) return;
       const due = Math.max(this.#ends, this.clock.now() + 1);
-      this.clock.after(due - this.clock.now(), () => {
+      this.#cancel = this.clock.after(due - this.clock.now(), () => {
         this.#adapt(this.clock.now() - due);
-        for (const resolve of this.#waiting.splice(0)) resolve();
+        this.#wake();
       });
     });
+  }
+
+  #wake(): void {
+    for (const resolve of this.#waiting.splice(0)) resolve();
+  }
+
+  /** Nobody needs to wait any more. */
+  close(): void {
+    this.#cancel();
+    this.#wake();
   }
 
   /** A timer came so many milliseconds after its time. */

