@@ -119,6 +119,8 @@ export class FrameShare {
   #spent = 0;
   /** Something of `#spent` is of earlier slots. */
   #owes = false;
+  /** It is one of those that spent something in this slot. */
+  #counted = false;
   #welcome = WELCOME;
   #paid = 0;
 
@@ -137,10 +139,9 @@ export class FrameShare {
       this.#paid -= units;
       return;
     }
-    const slot = this.#all.slot();
-    const first = slot !== this.#slot;
-    if (first) this.#turn(slot);
-    this.#all.spend(units, { first });
+    this.#catchUp();
+    this.#all.spend(units, { first: !this.#counted });
+    this.#counted = true;
     const welcome = Math.min(this.#welcome, units);
     this.#welcome -= welcome;
     this.#spent += units - welcome;
@@ -148,7 +149,8 @@ export class FrameShare {
 
   /** Whether the session has had more than its part and must not be read for now. */
   get isOver(): boolean {
-    if (this.#spent <= LEAST || this.#all.slot() !== this.#slot) return false;
+    if (this.#spent <= LEAST) return false;
+    this.#catchUp();
     if (!this.#owes && !this.#all.isSpent) return false;
     const alone = this.#all.spenders <= 1 && !this.#othersMove();
     return !alone && this.#spent > this.#all.part(2);
@@ -157,18 +159,19 @@ export class FrameShare {
   /** Resolves when it is worth looking again. */
   async wait(): Promise<void> {
     await this.#all.next();
-    const slot = this.#all.slot();
-    if (slot === this.#slot) return;
-    this.#turn(slot);
-    // What is still owed goes on counting, without a frame.
-    if (this.#owes) this.#all.spend(0, { first: true });
+    this.#catchUp();
   }
 
-  /** A new slot: what was too much in earlier ones is owed. */
-  #turn(slot: number): void {
+  /** In a new slot, what was too much in earlier ones is owed. */
+  #catchUp(): void {
+    const slot = this.#all.slot();
+    if (slot === this.#slot) return;
     const slots = this.#slot < 0 ? 1 : slot - this.#slot;
     this.#spent = Math.max(0, Math.min(this.#spent, MOST_DEBT) - slots * this.#all.part(2));
     this.#owes = this.#spent > 0;
     this.#slot = slot;
+    // Whoever owes goes on counting, without a frame.
+    if (this.#owes) this.#all.spend(0, { first: true });
+    this.#counted = this.#owes;
   }
 }

@@ -281,7 +281,7 @@ export class Session implements RequestOpener {
     try {
       while (this.#phase !== "closed" && await this.#connection.read(waste) !== null) {
         load?.wasted();
-        if (load?.mustPause) await load.pause();
+        while (load?.mustPause) await load.pause();
       }
       await this.#writing;
     } catch {
@@ -317,10 +317,13 @@ export class Session implements RequestOpener {
 
   /** Leaves the session unread for a while, which is no silence of the peer's; false where it has ended meanwhile. */
   async #holdBack(): Promise<boolean> {
-    const over = await this.#options.load?.pause();
-    this.#vitals?.moved();
-    // What a peer that has left had still to say would keep us busy for long.
-    if (over && this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
+    const { load } = this.#options;
+    while (load?.mustPause && this.#phase !== "closed") {
+      const over = await load.pause();
+      this.#vitals?.moved();
+      // What a peer that has left had still to say would keep us busy for long.
+      if (over && this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
+    }
     return this.#phase !== "closed";
   }
 
