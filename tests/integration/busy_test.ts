@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { ManualClock } from "../../lib/base/clock.ts";
 import { FshError } from "../../lib/base/errors.ts";
 import { silentLog } from "../../lib/base/log.ts";
@@ -118,4 +118,20 @@ Deno.test("a session that is held back among hundreds is not taken for dead", as
   for (let i = 0; i < 40; i++) clock.advance(100), await settle();
   await session.ended;
   load.close();
+});
+
+Deno.test("while transfers move, connections come in at a pace; otherwise as they are", async () => {
+  const clock = new ManualClock();
+  await using running = await RunningServer.start({ clock, maxSessions: 1000 });
+  await store(running.storage, "/file", "x".repeat(200_000));
+  const client = await running.client();
+  await client.get("/file", { open: () => () => {} });
+  const storm = await Promise.all(Array.from({ length: 200 }, () => running.connection()));
+  await settle();
+  assertLessOrEqual(running.server.sessionCount, 60);
+  // Nothing has moved for a while.
+  clock.advance(1000);
+  await settle();
+  assertEquals(running.server.sessionCount, 201);
+  for (const connection of storm) connection.close();
 });
