@@ -134,7 +134,8 @@ export const PATTERNS = {
   "a byte per second": {
     shakes: true,
     reads: true,
-    next: (turn) => turn.count === 0 ? put(1) : dribble(data(1, new Uint8Array(1000)), turn),
+    next: (turn) =>
+      turn.count === 0 ? put(1) : dribble(data(1, new Uint8Array(1000)), { ...turn, count: turn.count - 1 }),
   },
   "windows of a byte": { shakes: true, reads: true, ...flood(get(1, VICTIM.file), GRANTS) },
   "streams never read": {
