@@ -5,11 +5,11 @@ const SLOT = 100;
 /**
  * Units that all sessions together may spend in a slot once there are several. A unit is what the cheapest frame costs,
  * about 4 µs, so the most is a fifth of the time. Where timers come late, the machine is slower than that, or busier, and
- * the budget shrinks step by step to the least.
+ * the budget shrinks step by step to the least; it grows again from slot to slot.
  */
-const BUDGET = { most: 5_000, least: 500, shrink: 0.7, grow: 1.1 };
-/** A timer that comes so many milliseconds after its time is late. */
-const LATE = 10;
+const BUDGET = { most: 5_000, least: 2_000, shrink: 0.7, grow: 1.05 };
+/** A timer that comes so many milliseconds after its time is late: transfers alone don't make it so. */
+const LATE = 100;
 /** What each session has in every slot, however many there are; a handshake with a request or two is less. */
 const LEAST = 10;
 /** Units that a new session has once, so that whoever comes for one small thing gets it at once. */
@@ -57,6 +57,7 @@ export class FrameShares {
     this.#spenders = 0;
     this.#spent = 0;
     this.#ends = (isNext ? this.#ends : now) + SLOT;
+    this.#budget = Math.min(BUDGET.most, this.#budget * BUDGET.grow);
     return this.#slot;
   }
 
@@ -88,7 +89,7 @@ export class FrameShares {
       if (this.#waiting.length > 1) return;
       const due = Math.max(this.#ends, this.clock.now() + 1);
       this.#cancel = this.clock.after(due - this.clock.now(), () => {
-        this.#adapt(this.clock.now() - due);
+        if (this.clock.now() - due > LATE) this.#budget = Math.max(BUDGET.least, this.#budget * BUDGET.shrink);
         this.#wake();
       });
     });
@@ -102,12 +103,6 @@ export class FrameShares {
   close(): void {
     this.#cancel();
     this.#wake();
-  }
-
-  /** A timer came so many milliseconds after its time. */
-  #adapt(late: number): void {
-    const wanted = this.#budget * (late > LATE ? BUDGET.shrink : BUDGET.grow);
-    this.#budget = Math.min(BUDGET.most, Math.max(BUDGET.least, wanted));
   }
 }
 
