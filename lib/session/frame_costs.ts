@@ -4,9 +4,11 @@ import { frameRow } from "../wire/frames.ts";
 /** A DATA frame of fewer bytes is a crumb: it costs more than it brings. */
 export const CRUMB = 4 * 1024;
 /** A request, in units of FrameShares: small when only requests are about, more while it would hold up transfers. */
-const REQUEST = { alone: 5, amidTransfers: 20 };
-/** A CANCEL: the request before it was begun for nothing, and took half a millisecond. */
-const CANCEL = 100;
+const REQUEST = { alone: 5, amidTransfers: 100 };
+/** What is given back of that once it was answered; not where it failed, was cancelled, or waits for a peer that does not read. */
+export const GIVEN_BACK = 80;
+/** A CANCEL: the request before it was begun for nothing. */
+const CANCEL = 20;
 /** Bytes that come out of a compressed frame are counted where they are more than so many times what it brought. */
 const HONEST_RATIO = 16;
 /** Bytes unpacked that cost a unit. */

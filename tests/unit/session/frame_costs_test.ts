@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { frameCost } from "../../../lib/session/frame_costs.ts";
+import { frameCost, GIVEN_BACK } from "../../../lib/session/frame_costs.ts";
 import type { FrameName } from "../../../lib/wire/frames.ts";
 
 function cost(name: FrameName, options: { bytes?: number; packed?: number; transfers?: boolean } = {}): number {
@@ -19,7 +19,8 @@ Deno.test("large data cost nothing, crumbs and control frames a unit", () => {
 Deno.test("requests cost more, most of all where they would hold up transfers or are given up", () => {
   assert(cost("GET") > cost("PING"));
   assert(cost("GET", { transfers: true }) > cost("GET"));
-  assert(cost("CANCEL") > cost("GET"));
+  assert(cost("CANCEL") > cost("PING"));
+  assert(cost("GET", { transfers: true }) > GIVEN_BACK);
 });
 
 Deno.test("a frame that becomes a hundred times as much costs what that takes; one that shrank well does not", () => {
