@@ -13,7 +13,7 @@ const LATE = 100;
 /** What each session has in every slot, however many there are; a handshake with a request or two is less. */
 const LEAST = 10;
 /** Units that a new session has once, so that whoever comes for one small thing gets it at once. */
-const WELCOME = 100;
+const WELCOME = 40;
 /** Units of one slot that count against later ones, at the most. */
 const MOST_DEBT = 1_000;
 /** Bytes of content that pay for a unit: the frames that a large transfer needs cost it nothing. */
@@ -65,10 +65,6 @@ export class FrameShares {
   spend(units: number, { first }: { readonly first: boolean }): void {
     this.#spent += units;
     if (first) this.#spenders++;
-  }
-
-  giveBack(units: number): void {
-    this.#spent = Math.max(0, this.#spent - units);
   }
 
   /** Whether the slot's budget is spent. */
@@ -144,12 +140,6 @@ export class FrameShare {
     const welcome = Math.min(this.#welcome, units);
     this.#welcome -= welcome;
     this.#spent += units - welcome;
-  }
-
-  /** What was spent was worth it. */
-  giveBack(units: number): void {
-    this.#spent = Math.max(0, this.#spent - units);
-    this.#all.giveBack(units);
   }
 
   /** Whether the session has had more than its part and must not be read for now. */

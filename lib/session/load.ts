@@ -3,8 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
 import { FloodLimit } from "./flood_limit.ts";
-import { frameRow } from "../wire/frames.ts";
-import { CRUMB, frameCost, GIVEN_BACK, TINY_READ, WASTE } from "./frame_costs.ts";
+import { CRUMB, frameCost, TINY_READ, WASTE } from "./frame_costs.ts";
 import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
 /** Units that are spent in one go, so that nobody else waits longer than for these. */
@@ -41,7 +40,6 @@ export class SessionLoad {
   readonly #pings: FloodLimit;
   readonly #cancels: FloodLimit;
   #inOneGo = 0;
-  #lent = 0;
 
   constructor(frames: FrameShare, options: { readonly work: WorkShare; readonly clock: Clock }) {
     this.#frames = frames;
@@ -51,24 +49,17 @@ export class SessionLoad {
   }
 
   /**
-   * Counts a frame that came in.
+   * Counts a frame that came in, while so many requests of the session are being served.
    *
    * @throws {FshError} FLOOD
    */
-  received(frame: RawFrame): void {
+  received(frame: RawFrame, unanswered: number): void {
     if (frame.name === "PING") this.#pings.count();
     else if (frame.name === "CANCEL") this.#cancels.count();
     else if (frame.name === "DATA" && frame.payload.length >= CRUMB) this.moved(frame.payload.length);
-    const cost = frameCost(frame, () => this.work.othersMove);
+    const cost = frameCost(frame, { unanswered, othersMove: () => this.work.othersMove });
     this.#inOneGo += cost;
-    this.#lent = frameRow(frame.name).on === "opens" && cost > GIVEN_BACK ? GIVEN_BACK : 0;
     if (cost > 0) this.#frames.spend(cost);
-  }
-
-  /** For the request that just came in: to be called once it was answered. */
-  lend(): () => void {
-    const units = this.#lent;
-    return () => this.#frames.giveBack(units);
   }
 
   /** Counts a read from the connection. */

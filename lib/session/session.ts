@@ -305,7 +305,7 @@ export class Session implements RequestOpener {
     const { load } = this.#options;
     try {
       for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
-        load?.received(frame);
+        load?.received(frame, this.#running);
         this.#receive(frame);
         if (load?.mustPause) return true;
       }
@@ -384,7 +384,7 @@ export class Session implements RequestOpener {
     this.#lastStream = message.stream;
     const stream = this.#newStream(message.stream, message.fin);
     this.#streams.set(stream.id, stream);
-    const { serve, limits, load } = this.#options;
+    const { serve, limits } = this.#options;
     if (!serve) return stream.fail(new FshError("UNSUPPORTED", { subject: message.name }));
     if (this.#phase === "draining") return stream.fail(new FshError("GOING_AWAY"));
     // Those that were given up count until they have noticed.
@@ -392,11 +392,7 @@ export class Session implements RequestOpener {
       return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
     }
     this.#running++;
-    const answered = load?.lend();
-    serve(stream, message).finally(() => this.#running--).then(() => {
-      answered?.();
-      stream.conclude();
-    }, (error) => {
+    serve(stream, message).finally(() => this.#running--).then(() => stream.conclude(), (error) => {
       const failure = toFshError(error);
       // A CANCEL may carry any code; only what failed here is worth a look.
       if (failure.error === "INTERNAL" && !failure.remote) {

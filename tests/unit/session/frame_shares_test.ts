@@ -77,7 +77,7 @@ Deno.test("with 500 that ask for all they can, each slot costs no more than the 
     let spent = 0;
     for (const share of shares) spent += spendAll(share, 100_000);
     // The first slot has the welcome of all.
-    if (slot > 0) assert(spent <= 2 * 5000 + 500 * 12, `${spent} in slot ${slot}`);
+    if (slot > 0) assert(spent <= 2 * 5000 + 500 * 11, `${spent} in slot ${slot}`);
     const waiting = shares.filter((share) => share.isOver).map((share) => share.wait());
     clock.advance(100);
     await Promise.all(waiting);
@@ -88,20 +88,8 @@ Deno.test("whoever comes for little gets it at once, however busy the others are
   const { shares } = sessions(501);
   const [guest, ...others] = shares as [FrameShare, ...FrameShare[]];
   for (const share of others) spendAll(share, 1000);
-  guest.spend(105);
+  guest.spend(25);
   assert(!guest.isOver);
-});
-
-Deno.test("what was given back was never spent", () => {
-  const { shares } = sessions(500);
-  const [honest, ...others] = shares as [FrameShare, ...FrameShare[]];
-  for (const share of others) spendAll(share, 1000);
-  for (let i = 0; i < 50; i++) {
-    honest.spend(100);
-    if (i > 0) assert(honest.isOver);
-    honest.giveBack(100);
-    assert(!honest.isOver);
-  }
 });
 
 Deno.test("content pays for the frames that it needs", () => {
