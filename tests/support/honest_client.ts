@@ -2,7 +2,7 @@ import { toText } from "@std/streams";
 import { spawnFsh } from "./program.ts";
 
 /** Milliseconds that a command has left when time is up. */
-const GRACE = 5000;
+const GRACE = 15_000;
 
 /** What an honest user got done. */
 export interface Done {
