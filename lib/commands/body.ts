@@ -5,7 +5,7 @@ import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
-import type { CommandStream, Sink } from "../session/command.ts";
+import type { CommandStream, Sink, Work } from "../session/command.ts";
 import type { FileRegion } from "../base/file_region.ts";
 import type { FileReader } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
@@ -250,15 +250,22 @@ export async function receiveBody(
 export async function readInto(
   digest: Digest,
   source: Source,
-  { signal, memory }: { readonly signal: AbortSignal; readonly memory?: MemoryAccount },
-  limit = Infinity,
+  options: {
+    readonly signal: AbortSignal;
+    readonly memory?: MemoryAccount;
+    readonly work?: Work;
+    readonly limit?: number;
+  },
 ): Promise<number> {
+  const { signal, memory, work, limit = Infinity } = options;
   using lease = await memory?.take(LEAST_PAYLOAD, frameBuffers.size);
   const large = (lease?.bytes ?? frameBuffers.size) === frameBuffers.size;
   const buffer = large ? frameBuffers.take() : new Uint8Array(LEAST_PAYLOAD);
   let size = 0;
   try {
     while (size < limit) {
+      const turn = work?.turn();
+      if (turn) await turn;
       if (signal.aborted) throw signal.reason;
       const read = await source.read(buffer.subarray(0, Math.min(buffer.length, limit - size)));
       if (read === null) break;

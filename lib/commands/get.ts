@@ -10,6 +10,7 @@ import {
   PRIORITY_NAMES,
   type RequestOpener,
   type Sink,
+  type Work,
 } from "../session/command.ts";
 import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -20,15 +21,18 @@ import type { Info } from "./stat.ts";
 export const getCommand = command({
   request: "GET",
   writes: false,
-  async serve(stream, fields, { storage, guard, limiter, report }) {
+  async serve(stream, fields, { storage, guard, limiter, report, work }) {
     const { path, offset, length, algorithm, prefix, options, priority } = fields;
     stream.prioritize(PRIORITY_NAMES[priority] ?? "normal");
     const { real: file } = await guard.admit(path);
     let digest = createDigest(algorithm);
     let start = offset;
-    if (prefix.length > 0 && !await hasPrefix(storage, file, { offset, prefix, digest, stream })) {
-      digest = createDigest(algorithm);
-      start = 0;
+    if (prefix.length > 0) {
+      const known = { offset, prefix, digest, stream, work };
+      if (!await work.fewAtOnce(() => hasPrefix(storage, file, known))) {
+        digest = createDigest(algorithm);
+        start = 0;
+      }
     }
     const reader = await storage.openRead(file, { offset: start, length });
     try {
@@ -61,14 +65,14 @@ export const getCommand = command({
 async function hasPrefix(
   storage: Storage,
   path: SafePath,
-  options: { offset: number; prefix: Uint8Array; digest: Digest; stream: CommandStream },
+  options: { offset: number; prefix: Uint8Array; digest: Digest; stream: CommandStream; work: Work },
 ): Promise<boolean> {
-  const { offset, prefix, digest, stream } = options;
+  const { offset, prefix, digest, stream: { signal, memory }, work } = options;
   const { size } = await storage.stat(path);
   if (size < offset) return false;
   const reader = await storage.openRead(path, { length: offset });
   try {
-    return await readInto(digest, reader, stream) === offset && equalBytes(digest.peek(), prefix);
+    return await readInto(digest, reader, { signal, memory, work }) === offset && equalBytes(digest.peek(), prefix);
   } finally {
     reader.close();
   }

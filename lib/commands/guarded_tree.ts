@@ -1,6 +1,6 @@
 import { FshError, isError } from "../base/errors.ts";
 import { childPath, type SafePath } from "../base/virtual_path.ts";
-import type { CommandContext, PathGuard, Place } from "../session/command.ts";
+import type { CommandContext, PathGuard, Place, Work } from "../session/command.ts";
 import type { Storage, Stored } from "../storage/storage.ts";
 
 /** Most objects that one request may look through before it does something to all of them. */
@@ -67,6 +67,7 @@ export interface CheckOptions {
   readonly storage: Storage;
   readonly guard: PathGuard;
   readonly signal: AbortSignal;
+  readonly work: Work;
   /** The error for what the client may not even know of. */
   readonly hidden: () => FshError;
   /** Where all of it would go. */
@@ -83,6 +84,8 @@ export async function checkTree(folder: Place, options: CheckOptions): Promise<C
   const check = async (folder: Place, target: Place | undefined): Promise<CheckedFolder> => {
     const checked: CheckedFolder = { place: folder, names: [], folders: [] };
     for await (const { found, hidden, skipped } of visible(folder, options)) {
+      const turn = options.work.turn();
+      if (turn) await turn;
       options.signal.throwIfAborted();
       if (hidden > 0 || skipped > 0) throw options.hidden();
       left -= found.length;
@@ -122,13 +125,14 @@ async function allowAll(
 /** Removes what was asked about and nothing else; what came meanwhile is in the way (NOT_EMPTY). Answers how many went. */
 export async function removeChecked(
   { place, names, folders }: CheckedFolder,
-  context: { readonly storage: Storage; readonly signal: AbortSignal },
+  context: { readonly storage: Storage; readonly work: Work },
 ): Promise<number> {
-  const { storage, signal } = context;
+  const { storage, work } = context;
   let count = 0;
   for (const folder of folders) count += await removeChecked(folder, context);
   for (const name of names) {
-    signal.throwIfAborted();
+    const turn = work.turn();
+    if (turn) await turn;
     if (await removeIfThere(storage, childPath(place.real, name))) count++;
   }
   return await removeIfThere(storage, place.real) ? count + 1 : count;

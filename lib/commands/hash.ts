@@ -6,22 +6,25 @@ import { digestText, expect, readInto, type Sum } from "./body.ts";
 export const hashCommand = command({
   request: "HASH",
   writes: false,
-  async serve(stream, { path, offset, length, algorithm }, { storage, guard, report }) {
+  async serve(stream, { path, offset, length, algorithm }, { storage, guard, report, work }) {
     const digest = createDigest(algorithm);
-    const reader = await storage.openRead((await guard.admit(path)).real, { offset, length });
-    let size = 0;
-    try {
-      size = await readInto(digest, reader, stream);
-    } finally {
-      reader.close();
-    }
-    if (size !== Math.min(length ?? Infinity, reader.info.size - offset)) {
+    const file = (await guard.admit(path)).real;
+    const { signal, memory } = stream;
+    const { size, info } = await work.fewAtOnce(async () => {
+      const reader = await storage.openRead(file, { offset, length });
+      try {
+        return { info: reader.info, size: await readInto(digest, reader, { signal, memory, work }) };
+      } finally {
+        reader.close();
+      }
+    });
+    if (size !== Math.min(length ?? Infinity, info.size - offset)) {
       throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
     }
     const sum = { algorithm: digest.algorithm, digest: digest.finish(), size };
     report.bytes = size;
     // Of a part it is nobody's.
-    if (offset === 0 && size === reader.info.size) report.digest = digestText(sum);
+    if (offset === 0 && size === info.size) report.digest = digestText(sum);
     await stream.send("DIGEST", sum, { fin: true });
   },
 });

@@ -28,14 +28,16 @@ export const listCommand = command({
     using _lease = await stream.memory.take(PAGE_COST);
     using levels = new Levels(stream, path);
     const pager = new Pager(stream);
+    await context.work.turn();
     for await (const { entries, skipped } of recursive ? tree(folder, context) : names(folder, context)) {
-      if (stream.signal.aborted) throw stream.signal.reason;
       pager.skipped += skipped;
       if (recursive) levels.pay(entries);
       for (const entry of entries) {
         if (pager.count >= most) throw tooLong(path, { most, recursive: recursive === 1 });
         await pager.add(entry);
       }
+      const turn = context.work.turn();
+      if (turn) await turn;
     }
     await pager.flush();
     await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });

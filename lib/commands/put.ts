@@ -94,7 +94,7 @@ async function receive(
   writer: FileWriter,
   request: { place: Place; fields: FrameFields<"PUT">; context: CommandContext; room: PutRoom },
 ): Promise<Sum> {
-  const { place, context: { limiter, report, content }, room } = request;
+  const { place, context: { limiter, report, content, work }, room } = request;
   const { size, modified, mode, algorithm, options, key } = request.fields;
   const path = place.asked;
   const sink = content && contentSink(content, writer, { place, size, transfer: report.transfer });
@@ -102,7 +102,10 @@ async function receive(
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
       using _lease = await stream.memory.take(frameBuffers.size);
-      await writer.replay((chunk) => digest.update(chunk));
+      await writer.replay((chunk) => {
+        digest.update(chunk);
+        return work.turn();
+      });
       await stream.send("ACCEPT", { offset: writer.offset, algorithm, digest: digest.peek() });
       const { offset } = (await expect(stream, "BEGIN")).fields;
       if (offset !== 0 && offset !== writer.offset) {
@@ -242,7 +245,7 @@ async function agree(stream: CommandStream, source: PutSource, algorithm: Digest
   let begun = 0;
   if (offset > 0 && offset <= (options.size ?? Infinity)) {
     await source.seek?.(0);
-    const own = await readInto(digest, source, stream, offset);
+    const own = await readInto(digest, source, { signal: stream.signal, memory: stream.memory, limit: offset });
     if (own === offset && equalBytes(digest.peek(), theirs)) begun = offset;
   }
   if (offset > 0) options.resumed?.(offset, begun === offset);

@@ -15,7 +15,7 @@ export const removeCommand = command({
       ? await removeOne(storage, place.real)
       : guard.strict
       ? await removeGuarded(place, context, stream.signal)
-      : await removeUnguarded(storage, place.real, stream.signal);
+      : await removeUnguarded(place.real, context);
     report.committed({ place });
     await stream.send("DONE", { count, skipped: 0 }, { fin: true });
   },
@@ -28,7 +28,7 @@ async function removeOne(storage: Storage, path: SafePath): Promise<number> {
 
 /** Nothing goes unless all of it may: the rules are asked about the whole tree first. */
 async function removeGuarded(place: Place, context: CommandContext, signal: AbortSignal): Promise<number> {
-  const { storage, guard } = context;
+  const { storage, guard, work } = context;
   try {
     // A symbolic link is removed and never followed.
     return await removeOne(storage, place.real);
@@ -36,18 +36,23 @@ async function removeGuarded(place: Place, context: CommandContext, signal: Abor
     if (!isError(error, "NOT_EMPTY")) throw error;
   }
   const hidden = () => new FshError("NOT_EMPTY", { subject: place.asked });
-  return await removeChecked(await checkTree(place, { storage, guard, signal, hidden }), { storage, signal });
+  return await removeChecked(await checkTree(place, { storage, guard, signal, work, hidden }), { storage, work });
 }
 
 /** A folder that is exchanged for a symbolic link meanwhile must not lead to another one's content. */
-async function removeUnguarded(storage: Storage, path: SafePath, signal: AbortSignal): Promise<number> {
+async function removeUnguarded(
+  path: SafePath,
+  { storage, work }: Pick<CommandContext, "storage" | "work">,
+): Promise<number> {
   const real = await storage.resolve(path, { follow: false });
-  return await removeTree(storage.strict(), real, signal);
+  return await removeTree(real, { storage: storage.strict(), work });
 }
 
 /** Tries the object itself first, so that a symbolic link is removed and never followed. */
-async function removeTree(storage: Storage, path: SafePath, signal: AbortSignal): Promise<number> {
-  if (signal.aborted) throw signal.reason;
+async function removeTree(path: SafePath, context: Pick<CommandContext, "storage" | "work">): Promise<number> {
+  const { storage, work } = context;
+  const turn = work.turn();
+  if (turn) await turn;
   try {
     return await removeOne(storage, path);
   } catch (error) {
@@ -55,7 +60,7 @@ async function removeTree(storage: Storage, path: SafePath, signal: AbortSignal)
   }
   let count = 0;
   for await (const { entries } of storage.list(path)) {
-    for (const { name } of entries) count += await removeTree(storage, childPath(path, name), signal);
+    for (const { name } of entries) count += await removeTree(childPath(path, name), context);
   }
   return count + await removeOne(storage, path);
 }

@@ -39,7 +39,7 @@ export const getsCommand = command({
   request: "GETS",
   writes: false,
   async serve(stream, { algorithm, limit, options, paths }, context) {
-    const { storage, limiter, report } = context;
+    const { storage, limiter, report, work } = context;
     checkCount(paths.length, context);
     using lease = await stream.memory.take(GETS_COST.least, GETS_COST.most);
     const most = Math.min(limit, SMALL_FILE);
@@ -49,6 +49,7 @@ export const getsCommand = command({
     using first = new Arena();
     using second = new Arena();
     let room = first;
+    await work.turn();
     for (const run of await allowed(paths, context)) {
       if (run.error !== null) {
         report.answered({ place: run.place }, run.error);
@@ -58,17 +59,19 @@ export const getsCommand = command({
       const places = run.places.values();
       const reals = run.places.map(({ real }) => real);
       for await (const found of storage.readSmall(reals, most, { take: (bytes) => room.take(bytes) })) {
-        if (stream.signal.aborted) throw stream.signal.reason;
         const file = found instanceof FshError ? failedFile(found) : packedFile(found, algorithm);
         const place = places.next().value;
         if (report.heard) {
           report.answered({ place, ...deedOf(file, algorithm) }, found instanceof FshError ? found : null);
         }
         const full = packer.add(file);
-        if (!full) continue;
-        await full;
-        room = room === first ? second : first;
-        room.reset();
+        if (full) {
+          await full;
+          room = room === first ? second : first;
+          room.reset();
+        }
+        const turn = work.turn();
+        if (turn) await turn;
       }
     }
     await packer.flush();

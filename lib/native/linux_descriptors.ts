@@ -52,7 +52,8 @@ function wayOf({ links, mounts }: Confinement): Uint8Array<ArrayBuffer> {
 
 export class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
-  readonly #names = new Uint8Array(64 * 1024);
+  /** As many as are looked up in some milliseconds. */
+  readonly #names = new Uint8Array(16 * 1024);
   readonly #stat = new Uint8Array(256);
   readonly #times = new BigInt64Array(4);
   readonly #timeBytes = new Uint8Array(this.#times.buffer);

@@ -1,5 +1,6 @@
 import { encodeUtf8, equalBytes } from "../base/bytes.ts";
 import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
+import { SocketRoom } from "./linux_room.ts";
 import type { KeepAlive, NativeSocket, SocketEnds, Sockets } from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
@@ -12,6 +13,8 @@ const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4;
 const TCP_KEEPINTVL = 5;
 const TCP_KEEPCNT = 6;
+const TCP_INFO = 11;
+const TCP_ESTABLISHED = 1;
 const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
 const SHUT_RDWR = 2; // sys/socket.h
@@ -20,9 +23,13 @@ export class LinuxSockets implements Sockets {
   readonly #libc: Libc;
   readonly #address = new Uint8Array(128);
   readonly #addressLength = new Uint32Array(1);
+  readonly #room: SocketRoom;
+  /** Descriptors that were found and not yet released. */
+  readonly #known = new Set<number>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
+    this.#room = new SocketRoom(libc);
   }
 
   /** The runtime does not tell the descriptor, so look for the one with these ends. */
@@ -30,18 +37,23 @@ export class LinuxSockets implements Sockets {
     // A new socket mostly has the number just below the next free one.
     const next = this.#libc.dup(0);
     if (next >= 0) this.#libc.close(next);
-    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) {
-      if (this.#matches(fd, ends)) return new LinuxSocket(this.#libc, fd);
-    }
+    for (let fd = next - 1; fd > 2 && fd > next - 8; fd--) if (this.#matches(fd, ends)) return this.#socket(fd);
+    // Where connections come and go, it took a gap further down: below `next`, all descriptors are in use.
+    for (let fd = 3; fd < next; fd++) if (!this.#known.has(fd) && this.#matches(fd, ends)) return this.#socket(fd);
     try {
       for (const entry of Deno.readDirSync("/proc/self/fd")) {
         const fd = Number(entry.name);
-        if (fd > 2 && this.#matches(fd, ends)) return new LinuxSocket(this.#libc, fd);
+        if (fd > 2 && this.#matches(fd, ends)) return this.#socket(fd);
       }
     } catch {
       // No /proc: the socket stays as the system made it.
     }
     return null;
+  }
+
+  #socket(fd: number): NativeSocket {
+    this.#known.add(fd);
+    return new LinuxSocket(this.#libc, fd, { room: this.#room, forget: () => this.#known.delete(fd) });
   }
 
   #matches(fd: number, ends: SocketEnds): boolean {
@@ -66,12 +78,17 @@ export class LinuxSockets implements Sockets {
 class LinuxSocket implements NativeSocket {
   readonly #libc: Libc;
   readonly #fd: number;
+  readonly #room: SocketRoom;
+  readonly #forget: () => void;
   #sender: FileSender | null = null;
   #released = false;
 
-  constructor(libc: Libc, fd: number) {
+  /** `forget`: called when the descriptor may be somebody else's. */
+  constructor(libc: Libc, fd: number, options: { readonly room: SocketRoom; readonly forget: () => void }) {
     this.#libc = libc;
     this.#fd = fd;
+    this.#room = options.room;
+    this.#forget = options.forget;
   }
 
   setKeepAlive({ idle, interval, count }: KeepAlive): boolean {
@@ -85,6 +102,14 @@ class LinuxSocket implements NativeSocket {
 
   setCongestionControl(name: string): boolean {
     return this.#setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name));
+  }
+
+  isGone(): boolean {
+    // struct tcp_info (linux/tcp.h) begins with the state, a byte.
+    const info = new Uint8Array(4);
+    const length = new Uint8Array(Uint32Array.of(info.length).buffer);
+    const failed = this.#libc.getsockopt(this.#fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0;
+    return !failed && info[0] !== TCP_ESTABLISHED;
   }
 
   cork(on: boolean): void {
@@ -105,12 +130,14 @@ class LinuxSocket implements NativeSocket {
     if (this.#released) {
       return Promise.reject(Object.assign(new Error("sendfile: ENOTCONN"), { code: "ENOTCONN" }));
     }
-    this.#sender ??= new FileSender(this.#libc, this.#fd);
+    this.#sender ??= new FileSender(this.#libc, { socket: this.#fd, room: this.#room });
     return this.#sender.send(file, offset, length);
   }
 
   release(): void {
+    if (this.#released) return;
     this.#released = true;
+    this.#forget();
     this.#sender?.release();
   }
 
@@ -128,11 +155,6 @@ function int(value: number): Uint8Array<ArrayBuffer> {
   return new Uint8Array(Int32Array.of(value).buffer);
 }
 
-/** Milliseconds that a wait for room lasts before the connection is looked at again. */
-const POLL_TIMEOUT = 1000;
-const POLLOUT = 0x04; // poll.h
-const POLLERR_HUP_NVAL = 0x38;
-
 /** Sends files to one socket, by a descriptor of its own: the runtime may close the other one while a call is under way. */
 class FileSender {
   readonly #libc: Libc;
@@ -141,12 +163,12 @@ class FileSender {
   #busy = false;
   #released = false;
   readonly #offset = new BigInt64Array(1);
-  /** struct pollfd (poll(2)): i32 descriptor, i16 events, i16 revents. */
-  readonly #poll = new Int16Array(4);
+  readonly #room: SocketRoom;
 
-  constructor(libc: Libc, socket: number) {
+  constructor(libc: Libc, options: { readonly socket: number; readonly room: SocketRoom }) {
     this.#libc = libc;
-    this.#socket = socket;
+    this.#socket = options.socket;
+    this.#room = options.room;
   }
 
   async send(file: number, offset: number, length: number): Promise<number> {
@@ -161,24 +183,12 @@ class FileSender {
         if (sent >= 0) return sent;
         const number = errno(this.#libc);
         if (number !== EAGAIN) throw systemError("sendfile", number);
-        await this.#room(this.#own);
+        await this.#room.wait(this.#own);
+        if (this.#released) throw systemError("sendfile", ECONNRESET);
       }
     } finally {
       this.#busy = false;
       if (this.#released) this.#close();
-    }
-  }
-
-  /** Waits until the socket takes more. */
-  async #room(socket: number): Promise<void> {
-    for (;;) {
-      new Int32Array(this.#poll.buffer)[0] = socket;
-      this.#poll[2] = POLLOUT;
-      this.#poll[3] = 0;
-      await this.#libc.poll(new Uint8Array(this.#poll.buffer), 1n, POLL_TIMEOUT);
-      const events = this.#poll[3];
-      if (this.#released || (events & POLLERR_HUP_NVAL)) throw systemError("poll", ECONNRESET);
-      if (events & POLLOUT) return;
     }
   }
 

@@ -31,6 +31,8 @@ export interface NativeSocket {
   sendFile(file: number, offset: number, length: number): Promise<number>;
   /** Chooses the congestion control (tcp(7): TCP_CONGESTION); answers whether the kernel has it and allows it. */
   setCongestionControl(name: string): boolean;
+  /** Whether the peer has closed the connection, or it broke, whatever of it was not read yet (tcp(7): TCP_INFO). */
+  isGone(): boolean;
   /** Holds incomplete segments back, or lets them go (tcp(7): TCP_CORK). */
   cork(on: boolean): void;
   /** Nothing more will be asked of this socket. */

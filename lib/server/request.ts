@@ -3,6 +3,7 @@ import { type FshError, isError, toFshError } from "../base/errors.ts";
 import type { RateLimiter } from "../base/rate_limiter.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
+import type { WorkShare } from "../base/work_turns.ts";
 import type { CommandContext, RequestBounds } from "../session/command.ts";
 import { contentCheck } from "../session/content_check.ts";
 import { Evaluator } from "../session/evaluator.ts";
@@ -27,6 +28,7 @@ export interface RequestOptions {
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly bounds: RequestBounds;
+  readonly work: WorkShare;
 }
 
 /** Requests that move files. */
@@ -34,7 +36,7 @@ const TRANSFERS: readonly RequestName[] = ["GET", "PUT", "GETS", "PUTS"];
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
 export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
-  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds } = options;
+  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
   const begun = clock.now();
@@ -53,6 +55,7 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
   metrics.transfers += moves;
   try {
     await COMMANDS[name].serve(stream, request.fields, {
+      work: work.task(stream.signal),
       storage: evaluator.strict ? storage.strict() : storage,
       guard,
       report,

@@ -4,7 +4,7 @@ import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
 import { MemoryBudget } from "../base/memory_budget.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import { RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
@@ -14,6 +14,7 @@ import { HookRunner } from "../hooks/runner.ts";
 import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { METHODS } from "../session/methods.ts";
+import { ServerLoad, type SessionLoad } from "../session/load.ts";
 import { Session } from "../session/session.ts";
 import { endOf, type SessionEnd } from "../session/session_end.ts";
 import type { Stream } from "../session/stream.ts";
@@ -35,6 +36,9 @@ import { Visit } from "./visit.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
 const ACCEPT_PAUSE = { first: 50, longest: 1000 };
+
+/** Connections accepted in a second while transfers move; more wait in the system's queue, where they cost nothing. */
+const ACCEPTS = 500;
 
 /** Milliseconds without a session after which the server counts as idle. */
 const IDLE_AFTER = 500;
@@ -96,6 +100,7 @@ export class Server {
   readonly #puts: CommandContext["puts"] = new Map();
   readonly #accepting: Promise<void>;
   readonly #log: Log;
+  readonly #load: ServerLoad;
   readonly #hooks: HookRunner;
   readonly #bounds: Bounds;
   readonly #clock: Clock;
@@ -119,6 +124,7 @@ export class Server {
     const bounds = this.#bounds = { ...UNBOUNDED, ...options.bounds };
     this.#clock = clock;
     this.#listener = listener;
+    this.#load = new ServerLoad(options.clock ?? systemClock);
     this.#hooks = options.hooks ?? new HookRunner();
     this.#memory = options.budget ?? new MemoryBudget({ bytes: Infinity });
     this.metrics = new Metrics(() => this.#live());
@@ -168,13 +174,16 @@ export class Server {
     await Promise.allSettled(this.#commands);
     this.#lines.flush();
     this.#log.info("stats", this.metrics.summary());
+    this.#load.close();
   }
 
   async #acceptLoop(): Promise<void> {
     const log = this.#log;
+    const pace = new RateLimiter(ACCEPTS, this.#options.clock);
     let pause = 0;
     while (!this.#closing) {
       try {
+        if (this.#load.work.anyMove) await pace.take(1);
         const connection = await this.#listener.accept();
         if (pause > 0) log.info("accepting again");
         pause = 0;
@@ -232,6 +241,7 @@ export class Server {
     const { readOnly, limiter } = this.#options;
     const [storage, clock, metrics, bounds] = [this.#storage, this.#clock, this.metrics, this.#bounds];
     const { log } = visit;
+    const load = this.#load.join();
     const { authenticate = visit.authenticate } = this.#options;
     const admit = (user: User, method: string) => {
       // A name that nobody had to prove could be anybody's.
@@ -242,7 +252,8 @@ export class Server {
       return name;
     };
     const serve = (stream: Stream, request: Message) => {
-      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds };
+      const { work } = load;
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
@@ -253,7 +264,8 @@ export class Server {
       metrics.answered(request.name, error);
       visit.log.info("failed", { command: request.name, error: error.error, reason: error.message });
     };
-    const session = this.#session(connection, log, { serve, authenticate, admit, certified, overrun, memory });
+    const answers = { serve, authenticate, admit, certified, overrun, memory, load };
+    const session = this.#session(connection, log, answers);
     this.#sessions.add(session);
     try {
       await session.start();
@@ -314,6 +326,7 @@ export class Server {
       readonly certified: (facts: CertificateFacts) => void;
       readonly overrun: (request: Message, error: FshError) => void;
       readonly memory: MemoryAccount;
+      readonly load: SessionLoad;
     },
   ): Session {
     const { limits, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;

@@ -174,12 +174,24 @@ export interface RequestBounds {
   readonly keepFree: number;
 }
 
+/** Turns of heavy work, so that it leaves time for everything else; see WorkTurns. */
+export interface Work {
+  /**
+   * To be asked before each small piece of work. Undefined: go on; else resolves at the next turn, and rejects once the
+   * request was given up.
+   */
+  turn(): Promise<void> | undefined;
+  /** For what reads large files without sending them: few of a session's do at once. */
+  fewAtOnce<T>(work: () => Promise<T>): Promise<T>;
+}
+
 /** What a server half works with. */
 export interface CommandContext {
   /** By default there are none. */
   readonly bounds?: RequestBounds | undefined;
   /** Hears of single files of a request that failed on this side, while the request itself goes on. */
   readonly refused?: ((error: FshError) => void) | undefined;
+  readonly work: Work;
   /** Holds all transfers of the server together to a rate. */
   readonly limiter?: RateLimiter | undefined;
   /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */

@@ -31,7 +31,9 @@ export class ReceiveMemory {
   received(frame: RawFrame): Promise<void> | undefined {
     this.#frameSince = null;
     const { buffer, byteLength } = frame.payload;
-    if (frame.unpacked && buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) buffer.transfer(0);
+    if (frame.packed !== undefined && buffer instanceof ArrayBuffer && byteLength === buffer.byteLength) {
+      buffer.transfer(0);
+    }
     return this.#account.settle();
   }
 

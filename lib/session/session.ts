@@ -36,6 +36,7 @@ import {
   type Identity,
   type Terms,
 } from "./handshake.ts";
+import type { SessionLoad } from "./load.ts";
 import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
@@ -59,6 +60,8 @@ export interface SessionOptions extends HandshakeOptions {
   readonly memory?: MemoryAccount;
   /** Whether files may go to the network without passing through this program, where the platform can; by default they do. */
   readonly zeroCopy?: boolean;
+  /** Server: the session's part in what keeps the server busy; by default it may have all of it. */
+  readonly load?: SessionLoad;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
   /** Hears of a request that was one too many at once. */
@@ -303,8 +306,11 @@ export class Session implements RequestOpener {
     if (!preface) return;
     this.#introduce();
     for (;;) {
-      for (let room; (room = this.#receiveAll());) await this.#pause(room);
+      const stop = this.#receiveAll();
+      if (stop) await (stop === "hold back" ? this.#holdBack() : this.#pause(stop));
       if (this.#failed) return await this.#discard();
+      if (this.#phase === "closed") return;
+      if (stop) continue;
       this.#room.relax(this.#streams.size === 0);
       const room = this.#room.grow({ ready: this.#vitals !== null });
       if (room) await this.#pause(room);
@@ -312,6 +318,7 @@ export class Session implements RequestOpener {
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
       this.received += read;
+      this.#options.load?.read(read);
       this.#vitals?.received();
       this.#splitter.filled(read);
     }
@@ -343,9 +350,13 @@ export class Session implements RequestOpener {
 
   /** Reads on for a moment without looking, and lets the last words out, so that they are not lost to a reset. */
   async #discard(): Promise<void> {
+    const { load } = this.#options;
     const waste = new Uint8Array(16 * 1024);
     try {
-      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null);
+      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null) {
+        load?.wasted();
+        while (load?.mustPause) await load.pause();
+      }
       await this.#writing;
     } catch {
       // Gone is what we wait for.
@@ -371,16 +382,35 @@ export class Session implements RequestOpener {
     this.#vitals?.resume();
   }
 
-  /** Every frame that is complete, until one breaks the protocol, or there has to be room for what came of the last one. */
-  #receiveAll(): Promise<void> | undefined {
+  /**
+   * Every frame that is complete, until one breaks the protocol, there has to be room for what came of the last one, or
+   * others must be heard first.
+   */
+  #receiveAll(): Promise<void> | "hold back" | undefined {
+    const { load } = this.#options;
     try {
       for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
+        load?.received(frame, this.#running);
         this.#receive(frame);
         const room = this.#room.received(frame);
         if (room) return room;
+        if (load?.mustPause) return "hold back";
       }
     } catch (error) {
       this.#fail(error);
+    }
+    return undefined;
+  }
+
+  /** Leaves the session unread for a while, which is no silence of the peer's. */
+  async #holdBack(): Promise<void> {
+    const { load } = this.#options;
+    this.#room.pauses();
+    while (load?.mustPause && this.#phase !== "closed") {
+      const over = await load.pause();
+      this.#vitals?.moved();
+      // What a peer that has left had still to say would keep us busy for long.
+      if (over && this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
     }
   }
 
@@ -618,6 +648,7 @@ export class Session implements RequestOpener {
       memory: this.#memory,
       transmit: (stream, name, bytes, region) => {
         if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
+        if (name === "DATA") this.#options.load?.moved(bytes.length + (region?.length ?? 0));
         return this.#writer.queue.push(stream, bytes, region);
       },
       sendsRegions: this.#connection.writeFile !== undefined && this.#options.zeroCopy !== false,

@@ -111,6 +111,10 @@ export class SocketConnection implements Connection {
     }
   }
 
+  isGone(): boolean {
+    return !this.#closed && this.#native?.isGone() === true;
+  }
+
   cork(on: boolean): void {
     if (!this.#closed) this.#native?.cork(on);
   }

@@ -28,6 +28,8 @@ export interface Connection {
    * file has none there. Undefined where the transport can't.
    */
   readonly writeFile?: ((region: FileRegion, at: number) => Promise<number>) | undefined;
+  /** Whether the peer has closed its side or the connection broke, which reading would tell only behind all that waits. */
+  isGone?(): boolean;
   /** While on, the system keeps incomplete packets back, so that what is written piece by piece goes out as one. */
   cork?(on: boolean): void;
   /** Says that no more will be written (FIN); reading goes on. */

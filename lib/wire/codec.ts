@@ -33,8 +33,8 @@ export interface RawFrame {
   readonly crc: number | undefined;
   /** A view into the receive buffer, good until more is read. */
   readonly payload: Uint8Array;
-  /** The payload was compressed, and has memory of its own. */
-  readonly unpacked?: boolean;
+  /** Bytes that came for the payload, where it was compressed. */
+  readonly packed?: number;
 }
 
 /** A frame other than DATA, with its fields. */

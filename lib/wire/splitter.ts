@@ -12,6 +12,10 @@ const LARGE = 2 * (MAX_DATA + HEADER_BYTES);
  */
 export const RECEIVE_SIZES = [2 * 1024, 16 * 1024, 96 * 1024, LARGE] as const;
 const SMALL = RECEIVE_SIZES[0];
+/** Up to this size the buffer grows whatever comes; further only for frames that are worth it, in bytes. */
+const CROWD = RECEIVE_SIZES[1];
+/** Frames of fewer bytes on average are not: they would only wait in it. */
+const WORTH_GROWING = 512;
 /** Below this much free space at the end, what is left of a frame is moved to the front, in bytes. */
 const TIGHT = 512 * 1024;
 
@@ -38,6 +42,8 @@ export class Splitter {
   #buffer: Uint8Array<ArrayBuffer> = new Uint8Array(SMALL);
   #start = 0;
   #end = 0;
+  /** Frames taken since the last `space`. */
+  #taken = 0;
   #header: { value: FrameHeader; name: FrameName } | null = null;
 
   /** `check` names the frame or throws; it sees each header as soon as it is complete. */
@@ -57,8 +63,12 @@ export class Splitter {
 
   /** Bytes that the buffer should have next: a read that filled it to its end says that there is more. Null: it is fine. */
   get wanted(): number | null {
-    if (this.#end < this.#buffer.length) return null;
+    if (this.#end < this.#buffer.length || (this.#isCrowded && !this.isStuck)) return null;
     return RECEIVE_SIZES.find((size) => size > this.#buffer.length) ?? null;
+  }
+
+  get #isCrowded(): boolean {
+    return this.#buffer.length >= CROWD && this.#taken * WORTH_GROWING > this.#buffer.length;
   }
 
   /** Whether the buffer is full of one frame, which has no room in it. */
@@ -82,6 +92,7 @@ export class Splitter {
   /** Room for the next read: never empty. */
   space(): Uint8Array {
     if (this.isStuck) this.grow();
+    this.#taken = 0;
     if (this.#start === this.#end) this.#start = this.#end = 0;
     const room = this.#buffer.length - this.#end;
     if (this.#start > 0 && room < Math.min(TIGHT, this.#buffer.length / 4)) {
@@ -144,11 +155,12 @@ export class Splitter {
     checkPayload(value, payload, name);
     this.#start = from + value.length;
     this.#header = null;
+    this.#taken++;
     const { flags, stream, crc } = value;
     const fin = (flags & FLAG_FIN) !== 0;
     if (flags & FLAG_ZSTD) {
       const plain = decompress(payload, frameRow(name).max);
-      return { name, fin, stream, crc: undefined, payload: plain, unpacked: true };
+      return { name, fin, stream, crc: undefined, payload: plain, packed: payload.length };
     }
     return { name, fin, stream, crc: flags & FLAG_UNCHECKED ? undefined : crc, payload };
   }

@@ -48,6 +48,8 @@ export class ServerProcess implements AsyncDisposable {
   readonly folder: string;
   readonly url: string;
   readonly child: Deno.ChildProcess;
+  /** The line that said that it is ready. */
+  ready = "";
   readonly #out: ReadableStreamDefaultReader<string>;
   readonly #draining: Promise<unknown>;
   #log = "";
@@ -91,6 +93,7 @@ export class ServerProcess implements AsyncDisposable {
     const url = /fshs?:\/\/\S+?\//.exec(line)?.[0] ?? "";
     const server = new ServerProcess(folder, url, child, out);
     server.#printed = line.slice(line.indexOf("\n") + 1);
+    server.ready = line;
     return server;
   }
 

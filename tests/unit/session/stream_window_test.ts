@@ -51,6 +51,21 @@ Deno.test("a sender stops at the window and goes on when it is granted more", as
   assertEquals(host.sent.length, 2);
 });
 
+Deno.test("a window that opens by a byte at a time gets whole frames, never crumbs", async () => {
+  const host = new RecordingHost();
+  const one = stream(host);
+  await one.sendData(data(WINDOW), { crc: 0 });
+  const size = one.chunkSize;
+  assertLessOrEqual(16 * 1024, size);
+  const next = one.sendData(data(size), { crc: 0 });
+  for (let i = 1; i < size; i++) one.receiveCredit(1);
+  await turn();
+  assertEquals(host.sent.length, 1);
+  one.receiveCredit(1);
+  await next;
+  assertEquals(host.sent.length, 2);
+});
+
 Deno.test("frames that are not metered pass a shut window", async () => {
   const host = new RecordingHost();
   const one = stream(host);

@@ -117,6 +117,18 @@ Deno.test("splitter stays small under small frames", () => {
   assertEquals(one.capacity, RECEIVE_SIZES[0]);
 });
 
+Deno.test("splitter holds little of a flood of small frames, however much comes at once", () => {
+  const one = splitter();
+  const ping = encodeMessage("PING", 0, { nonce: 1 });
+  const flood = new Uint8Array(ping.length * 50_000);
+  for (let i = 0; i < 50_000; i++) flood.set(ping, i * ping.length);
+  assertEquals(feed(one, flood, 1_000_000).length, 50_000);
+  assertLessOrEqual(one.capacity, 16 * 1024);
+  // What comes after it is as quick as ever.
+  for (let i = 0; i < 8; i++) assertEquals(feed(one, data(MAX_DATA), 1_000_000).length, 1);
+  assertLessOrEqual(MAX_DATA, one.capacity);
+});
+
 Deno.test("splitter gives a large buffer back once idle, and never what is under way", () => {
   const one = splitter();
   const frame = data(MAX_DATA);

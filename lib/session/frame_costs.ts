@@ -1,0 +1,38 @@
+import type { RawFrame } from "../wire/codec.ts";
+import { frameRow } from "../wire/frames.ts";
+
+/** A DATA frame of fewer bytes is a crumb: it costs more than it brings. */
+export const CRUMB = 4 * 1024;
+/** A request, in units of FrameShares: small when only requests are about, more while it would hold up transfers. */
+const REQUEST = { alone: 5, amidTransfers: 20 };
+/** And more for each that the session has unanswered beyond so many, up to a most: who reads no answers needs no more. */
+const UNANSWERED = { free: 16, each: 2, most: 200 };
+/** A CANCEL: the request before it was begun for nothing, and took most of a millisecond. */
+const CANCEL = 250;
+/** Bytes that come out of a compressed frame are counted where they are more than so many times what it brought. */
+const HONEST_RATIO = 16;
+/** Bytes unpacked that cost a unit. */
+const UNPACKED = 1024;
+/** A read that brings fewer bytes costs a unit: waking up for it is most of the work. */
+export const TINY_READ = 512;
+/** A read whose bytes nobody looks at. */
+export const WASTE = 10;
+
+/**
+ * What a frame costs the server, in units of FrameShares. `unanswered`: requests of the session that are being
+ * served. `othersMove`: whether transfers of other sessions move.
+ */
+export function frameCost(
+  frame: RawFrame,
+  { unanswered, othersMove }: { readonly unanswered: number; readonly othersMove: () => boolean },
+): number {
+  const { name, payload, packed } = frame;
+  const bomb = packed !== undefined && payload.length > packed * HONEST_RATIO;
+  const unpacked = bomb ? Math.ceil(payload.length / UNPACKED) : 0;
+  if (name === "DATA") return unpacked + (payload.length < CRUMB ? 1 : 0);
+  if (frameRow(name).on === "opens") {
+    const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
+    return unpacked + more + (othersMove() ? REQUEST.amidTransfers : REQUEST.alone);
+  }
+  return unpacked + (name === "CANCEL" ? CANCEL : 1);
+}

@@ -1,0 +1,94 @@
+import { setImmediate } from "node:timers";
+import type { Clock } from "../base/clock.ts";
+import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
+import type { RawFrame } from "../wire/codec.ts";
+import { FloodLimit } from "./flood_limit.ts";
+import { CRUMB, frameCost, TINY_READ, WASTE } from "./frame_costs.ts";
+import { type FrameShare, FrameShares } from "./frame_shares.ts";
+
+/** Units that are spent in one go, so that nobody else waits longer than for these. */
+const AT_ONE_GO = 500;
+
+/** What keeps a server busy, and how that is shared among its sessions. */
+export class ServerLoad {
+  readonly work: WorkTurns;
+  readonly #clock: Clock;
+  readonly #frames: FrameShares;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.work = new WorkTurns({ clock });
+    this.#frames = new FrameShares(clock);
+  }
+
+  /** The last session has ended. */
+  close(): void {
+    this.work.close();
+    this.#frames.close();
+  }
+
+  join(): SessionLoad {
+    const work = this.work.join();
+    return new SessionLoad(this.#frames.join(() => work.othersMove), { work, clock: this.#clock });
+  }
+}
+
+/** One session's part in it. */
+export class SessionLoad {
+  readonly work: WorkShare;
+  readonly #frames: FrameShare;
+  readonly #pings: FloodLimit;
+  readonly #cancels: FloodLimit;
+  #inOneGo = 0;
+
+  constructor(frames: FrameShare, options: { readonly work: WorkShare; readonly clock: Clock }) {
+    this.#frames = frames;
+    this.work = options.work;
+    this.#pings = new FloodLimit("PING", options.clock);
+    this.#cancels = new FloodLimit("CANCEL", options.clock);
+  }
+
+  /**
+   * Counts a frame that came in, while so many requests of the session are being served.
+   *
+   * @throws {FshError} FLOOD
+   */
+  received(frame: RawFrame, unanswered: number): void {
+    if (frame.name === "PING") this.#pings.count();
+    else if (frame.name === "CANCEL") this.#cancels.count();
+    else if (frame.name === "DATA" && frame.payload.length >= CRUMB) this.moved(frame.payload.length);
+    const cost = frameCost(frame, { unanswered, othersMove: () => this.work.othersMove });
+    this.#inOneGo += cost;
+    if (cost > 0) this.#frames.spend(cost);
+  }
+
+  /** Counts a read from the connection. */
+  read(bytes: number): void {
+    if (bytes < TINY_READ) this.#frames.spend(1);
+  }
+
+  /** Counts what is read only to be thrown away. */
+  wasted(): void {
+    this.#frames.spend(WASTE);
+  }
+
+  /** Content was moved, either way. */
+  moved(bytes: number): void {
+    this.#frames.earn(bytes);
+    this.work.moved();
+  }
+
+  /** Whether others should be heard first. */
+  get mustPause(): boolean {
+    return this.#inOneGo >= AT_ONE_GO || this.#frames.isOver;
+  }
+
+  /** Resolves when the session may be read on: whether it had had more than its part. */
+  async pause(): Promise<boolean> {
+    this.#inOneGo = 0;
+    const over = this.#frames.isOver;
+    if (over) await this.#frames.wait();
+    else await new Promise<void>((resolve) => void setImmediate(resolve));
+    return over;
+  }
+}

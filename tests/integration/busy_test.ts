@@ -1,0 +1,139 @@
+import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
+import { ManualClock } from "../../lib/base/clock.ts";
+import { FshError } from "../../lib/base/errors.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import { hash } from "../../lib/commands/hash.ts";
+import { ServerLoad } from "../../lib/session/load.ts";
+import { Session } from "../../lib/session/session.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { FileReader } from "../../lib/storage/storage.ts";
+import { memoryPair } from "../../lib/transport/memory.ts";
+import { encodeMessage } from "../../lib/wire/codec.ts";
+import { RawPeer } from "../support/raw_peer.ts";
+import { RecordingStorage } from "../support/recording_storage.ts";
+import { RunningServer } from "../support/running_server.ts";
+import { store } from "../support/stored_files.ts";
+
+/** Lets all that needs no time happen. */
+async function settle(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 0));
+}
+
+/** Files that give bytes without a pause for two seconds, as the page cache would; then they end. */
+class EndlessStorage extends RecordingStorage {
+  reads = 0;
+  readonly #end = performance.now() + 2000;
+
+  override async openRead(...args: Parameters<RecordingStorage["openRead"]>): Promise<FileReader> {
+    const reader = await super.openRead(...args);
+    return {
+      info: { ...reader.info, size: 1e12 },
+      read: (buffer) => {
+        this.reads++;
+        return Promise.resolve(performance.now() < this.#end ? buffer.length : null);
+      },
+      seek: (offset) => reader.seek(offset),
+      close: () => reader.close(),
+    };
+  }
+}
+
+function times(count: number, frame: Uint8Array): Uint8Array {
+  const all = new Uint8Array(count * frame.length);
+  for (let i = 0; i < count; i++) all.set(frame, i * frame.length);
+  return all;
+}
+
+Deno.test("while huge files are hashed others are answered, and the work ends with its session", async () => {
+  const memory = new MemoryStorage();
+  await store(memory, "/huge", "x");
+  const storage = new EndlessStorage(memory);
+  await using running = await RunningServer.start({ storage });
+  const [greedy, other] = [await running.client(), await running.client()];
+  let ended = false;
+  const hashing = hash(greedy.session, "/huge").catch(() => {}).finally(() => ended = true);
+  await settle();
+  for (let i = 0; i < 5; i++) assertEquals((await other.stat("/huge")).type, "file");
+  assert(!ended, "it was answered only after the digest");
+  greedy.session.abort(new FshError("INTERRUPTED"));
+  await hashing;
+  await settle();
+  const { reads } = storage;
+  await settle();
+  assertEquals(storage.reads, reads);
+});
+
+Deno.test("PINGs and CANCELs that nobody could need end the session with FLOOD", async () => {
+  for (const name of ["PING", "CANCEL"] as const) {
+    await using running = await RunningServer.start();
+    const peer = await running.peer();
+    await peer.send("STAT", 1, { path: "/" }, true);
+    const frame = name === "PING" ? encodeMessage(name, 0, { nonce: 1 }) : encodeMessage(name, 1, { code: 4 });
+    const sending = peer.sendBytes(times(4000, frame)).catch(() => {});
+    const { error, subject } = await peer.error();
+    assertEquals([error, subject], ["FLOOD", name]);
+    peer.close();
+    await sending;
+    await running.quiet();
+  }
+});
+
+Deno.test("a session that is held back among hundreds is not taken for dead", async () => {
+  const clock = new ManualClock();
+  const load = new ServerLoad(clock);
+  const [near, far] = memoryPair();
+  const session = new Session(near, {
+    role: "server",
+    log: silentLog,
+    clock,
+    load: load.join(),
+    limits: { window: 256 * 1024, maxStreams: 8, heartbeat: 1000, misses: 1 },
+    agent: "test",
+    methods: ["anonymous"],
+    authenticate: () => Promise.resolve({ user: { name: "" } }),
+    admit: () => "1",
+    handshakeTimeout: 0,
+    idleTimeout: 0,
+    stallTimeout: 0,
+    serve: async () => {},
+  });
+  const peer = new RawPeer(far);
+  const started = session.start();
+  await peer.shakeHands();
+  await started;
+  const crowd = Array.from({ length: 600 }, () => load.join());
+  await peer.sendBytes(times(600, encodeMessage("PONG", 0, { nonce: 7 })));
+  for (let slot = 0; slot < 50; slot++) {
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    clock.advance(100);
+    await settle();
+  }
+  assertEquals(session.phase, "ready");
+  // It was held back, or this proves nothing: the answer to a PING waits behind what came before.
+  peer.send("PING", 0, { nonce: 8 });
+  load.close();
+  for (let i = 0; i < 20; i++) clock.advance(100), await settle();
+  await peer.expect("PONG");
+  peer.close();
+  for (let i = 0; i < 40; i++) clock.advance(100), await settle();
+  await session.ended;
+  load.close();
+});
+
+Deno.test("while transfers move, connections come in at a pace; otherwise as they are", async () => {
+  const clock = new ManualClock();
+  await using running = await RunningServer.start({ clock, maxSessions: 1000 });
+  await store(running.storage, "/file", "x".repeat(200_000));
+  const client = await running.client();
+  await client.get("/file", { open: () => () => {} });
+  const storm = await Promise.all(Array.from({ length: 200 }, () => running.connection()));
+  await settle();
+  const first = running.server.sessionCount;
+  // Nothing has moved for a while.
+  clock.advance(1000);
+  await settle();
+  const then = running.server.sessionCount;
+  for (const connection of storm) connection.close();
+  assertLessOrEqual(first, 60);
+  assertEquals(then, 201);
+});

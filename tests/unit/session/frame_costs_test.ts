@@ -1,0 +1,37 @@
+import { assert, assertEquals } from "@std/assert";
+import { frameCost } from "../../../lib/session/frame_costs.ts";
+import type { FrameName } from "../../../lib/wire/frames.ts";
+
+function cost(
+  name: FrameName,
+  options: { bytes?: number; packed?: number; transfers?: boolean; unanswered?: number } = {},
+): number {
+  const { bytes = 0, packed, transfers = false, unanswered = 0 } = options;
+  const frame = { name, fin: false, stream: 1, crc: 0, payload: new Uint8Array(bytes) };
+  return frameCost(packed === undefined ? frame : { ...frame, packed }, { unanswered, othersMove: () => transfers });
+}
+
+Deno.test("large data cost nothing, crumbs and control frames a unit", () => {
+  assertEquals(cost("DATA", { bytes: 1024 * 1024 }), 0);
+  assertEquals(cost("DATA", { bytes: 4096 }), 0);
+  assertEquals(cost("DATA", { bytes: 1 }), 1);
+  assertEquals(cost("WINDOW"), 1);
+  assertEquals(cost("PING"), 1);
+});
+
+Deno.test("requests cost more, most of all where they would hold up transfers or are given up", () => {
+  assert(cost("GET") > cost("PING"));
+  assert(cost("GET", { transfers: true }) > cost("GET"));
+  assert(cost("CANCEL") > cost("GET"));
+});
+
+Deno.test("a frame that becomes a hundred times as much costs what that takes; one that shrank well does not", () => {
+  assert(cost("DATA", { bytes: 1024 * 1024, packed: 50 }) >= 1000);
+  assertEquals(cost("DATA", { bytes: 1024 * 1024, packed: 100 * 1024 }), 0);
+});
+
+Deno.test("the more requests a session leaves unanswered, the dearer is the next", () => {
+  assertEquals(cost("GET", { unanswered: 16 }), cost("GET"));
+  assert(cost("GET", { unanswered: 64 }) > 10 * cost("GET"));
+  assertEquals(cost("GET", { unanswered: 500 }), cost("GET", { unanswered: 5000 }));
+});
