@@ -152,6 +152,14 @@ export class MemoryBudget {
     this.#waiting.delete(account);
     for (const { refuse } of wishes) refuse(error);
     if (wishes.length > 0) this.#serveAll();
+    this.#restLook();
+  }
+
+  /** Nobody waits: there is nothing to look after. */
+  #restLook(): void {
+    if (this.#waiting.size > 0) return;
+    this.#cancelLook?.();
+    this.#cancelLook = null;
   }
 
   /** Grants what it can, in turn: of those who wait for more than a seat is for, the first lets nobody pass. */
@@ -176,6 +184,7 @@ export class MemoryBudget {
     this.#waiting.delete(account);
     if (wishes.length > 0) this.#waiting.set(account, wishes);
     this.#served = this.#clock.now();
+    this.#restLook();
     wish.grant(lease);
     return true;
   }
