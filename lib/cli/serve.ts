@@ -81,39 +81,18 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
   operands: { min: 0, max: 1 },
 
   async run(args, environment) {
-    const folder = args.operands[0] ?? ".";
-    const json = args.has("json");
-    const log = makeLog({ json, fallback: "info" });
-    const drain = durationOf(args, "drain-timeout");
+    const log = makeLog({ json: args.has("json"), fallback: "info" });
     native().heap?.returnLargeBlocks();
     const memory = await memoryLimit(args);
     const settings = serverSettings(args);
-    const mutual = await MutualTrust.of(args);
-    const tls = await ServerTls.open(args, log);
-    if (mutual && !tls) {
-      throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
-    }
-    await using _tls = { [Symbol.asyncDispose]: async () => await tls?.stop() };
-    using transport = await BoundTransport.bind(tls?.transport ?? new TcpTransport(), settings);
-    // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
-    await enterUser(args, { log, listener: transport.listener, folder });
-    const storage = await LocalStorage.open(folder, {
-      durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
-      ...jailOptions(args),
-    });
-    warnUnconfined(log);
-    let failures = 0;
-    const pluginLog = log.through((sink) => (record) => {
-      sink(record);
-      if (record.level === "error") failures++;
-    });
-    const plugins = await PluginManager.start(pluginSettings(args, { log: pluginLog, json }));
-    const reload = () => {
-      void plugins.reload({ all: true });
-      void tls?.reload();
-      void mutual?.reload(log);
-    };
-    try {
+    {
+      await using stack = new AsyncDisposableStack();
+      const { transport, tls, mutual } = await openFront(args, { settings, log, stack });
+      // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
+      await enterUser(args, { log, listener: transport.listener, folder: folderOf(args) });
+      const storage = stack.adopt(await openStorage(args), (storage) => storage.close());
+      warnUnconfined(log);
+      const plugins = await startPlugins(args, { log, stack });
       await refuseExposure(settings.hostname, {
         tls: tls !== null,
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
@@ -125,38 +104,79 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
         storage,
         log,
         hooks: plugins.runner,
-        pluginFailures: () => failures,
+        pluginFailures: plugins.failures,
         onIdle: () => native().heap?.trim(),
         budget: memory.budget,
         ...settings,
       });
-      await using _metrics = await serveMetrics(args, server.metrics, log).catch(async (error) => {
-        await server.close({ limit: 1 });
-        throw error;
-      });
-      onHangup(reload, "add");
-      const root = displayName(await Deno.realPath(folder));
+      // Where the start fails from here on.
+      stack.defer(() => server.close({ limit: 1 }));
+      stack.use(await serveMetrics(args, server.metrics, log));
+      onHangup(() => {
+        void plugins.manager.reload({ all: true });
+        void tls?.reload();
+        void mutual?.reload(log);
+      }, stack);
       const { fingerprint } = tls ?? {};
+      const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
-
       log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
-      log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
-      // What could not be told in time is cut off.
-      const limit = drain === 0 ? 0 : drain + 5000;
-      await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});
+      await goDown(server, { drain: durationOf(args, "drain-timeout"), log });
       await sweeping;
-    } finally {
-      onHangup(reload, "remove");
-      await plugins.stop();
-      storage.close();
     }
     log.info("down");
     return 0;
   },
 };
+
+function folderOf(args: Args): string {
+  return args.operands[0] ?? ".";
+}
+
+/** The port, and what it takes to be who one is there: keys and certificates. */
+async function openFront(
+  args: Args,
+  { settings, log, stack }: {
+    readonly settings: { readonly hostname: string; readonly port: number };
+    readonly log: Log;
+    readonly stack: AsyncDisposableStack;
+  },
+) {
+  const mutual = await MutualTrust.of(args);
+  const tls = await ServerTls.open(args, log);
+  stack.defer(() => tls?.stop());
+  if (mutual && !tls) throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
+  const transport = stack.use(await BoundTransport.bind(tls?.transport ?? new TcpTransport(), settings));
+  return { tls, mutual, transport };
+}
+
+function openStorage(args: Args): Promise<LocalStorage> {
+  return LocalStorage.open(folderOf(args), {
+    durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
+    ...jailOptions(args),
+  });
+}
+
+async function startPlugins(args: Args, { log, stack }: { log: Log; stack: AsyncDisposableStack }) {
+  let failures = 0;
+  const counting = log.through((sink) => (record) => {
+    sink(record);
+    if (record.level === "error") failures++;
+  });
+  const manager = await PluginManager.start(pluginSettings(args, { log: counting, json: args.has("json") }));
+  stack.defer(() => manager.stop());
+  return { manager, runner: manager.runner, failures: () => failures };
+}
+
+/** What could not be told in time is cut off. */
+async function goDown(server: Server, { drain, log }: { readonly drain: number; readonly log: Log }): Promise<void> {
+  log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
+  const limit = drain === 0 ? 0 : drain + 5000;
+  await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});
+}
 
 /** Says that the server is ready, and where. */
 function announce(
@@ -181,10 +201,10 @@ function announce(
 }
 
 /** SIGHUP loads plugins and certificates anew, where there is such a signal. */
-function onHangup(reload: () => void, change: "add" | "remove"): void {
+function onHangup(reload: () => void, stack: AsyncDisposableStack): void {
   if (Deno.build.os === "windows") return;
-  if (change === "add") Deno.addSignalListener("SIGHUP", reload);
-  else Deno.removeSignalListener("SIGHUP", reload);
+  Deno.addSignalListener("SIGHUP", reload);
+  stack.defer(() => Deno.removeSignalListener("SIGHUP", reload));
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

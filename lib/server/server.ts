@@ -117,6 +117,7 @@ export class Server {
   readonly #arriving = new Set<Connection>();
   #sessionNumber = 0;
   #closing = false;
+  #closed: Promise<void> | null = null;
   #cancelIdle: (() => void) | null = null;
 
   private constructor(options: ServerOptions, listener: Listener) {
@@ -161,7 +162,12 @@ export class Server {
    * No new sessions; running transfers may finish for `limit` milliseconds; the rest is told GOAWAY. Once it resolves,
    * nothing uses the storage any more.
    */
-  async close(options: { limit: number }): Promise<void> {
+  close(options: { limit: number }): Promise<void> {
+    this.#closed ??= this.#close(options);
+    return this.#closed;
+  }
+
+  async #close(options: { limit: number }): Promise<void> {
     this.#closing = true;
     this.#cancelIdle?.();
     this.#listener.close();
@@ -245,7 +251,8 @@ export class Server {
     const { authenticate = visit.authenticate } = this.#options;
     const admit = (user: User, method: string) => {
       // A name that nobody had to prove could be anybody's.
-      guest.admit(method === "anonymous" ? null : user.name);
+      const proved = method !== "anonymous" || visit.session.certificate !== undefined;
+      guest.admit(proved ? user.name : null);
       const name = String(++this.#sessionNumber);
       visit.begin(name, user, method);
       visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
