@@ -2,7 +2,7 @@ import { assertMatch } from "@std/assert";
 import { zstdCompressSync } from "node:zlib";
 import { entryBytes } from "../../lib/wire/field.ts";
 import { HEADER_BYTES } from "../../lib/wire/frames.ts";
-import { existing, getting, INFO, type Place, runCases, SMALL } from "../support/hostile_case.ts";
+import { existing, getting, INFO, type Place, runCases, single, SMALL } from "../support/hostile_case.ts";
 import { type Script, THEN } from "../support/hostile_server.ts";
 import { rawFrame } from "../support/raw_frame.ts";
 
@@ -63,15 +63,26 @@ Deno.test("frames that break the protocol end the session, with a name for it", 
       1,
       /ends before/,
     ),
-    getting("PINGs whose answers nobody reads", async (peer) => {
-      const pings = Array.from(
-        { length: 4096 },
-        (_, i) => rawFrame({ type: TYPE.PING, payload: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, i % 256) }),
-      );
-      const whole = new Uint8Array(pings.length * (HEADER_BYTES + 8));
-      pings.forEach((ping, i) => whole.set(ping, i * ping.length));
-      for (;;) await peer.sendBytes(whole);
-    }, { exit: 1, error: /more control frames/ }),
+    {
+      name: "PINGs whose answers nobody reads",
+      script: {
+        // Nobody reads while this goes on.
+        admit: async (peer) => {
+          await peer.send("READY", 0, { session: "s", user: "" });
+          const pings = Array.from(
+            { length: 4096 },
+            (_, i) => rawFrame({ type: TYPE.PING, payload: Uint8Array.of(0, 0, 0, 0, 0, 0, 0, i % 256) }),
+          );
+          const whole = new Uint8Array(pings.length * (HEADER_BYTES + 8));
+          pings.forEach((ping, i) => whole.set(ping, i * ping.length));
+          for (;;) await peer.sendBytes(whole);
+        },
+      },
+      args: single(),
+      leaves: [],
+      exit: 1,
+      error: /more control frames/,
+    },
     {
       name: "answers to more files than were sent, without an end",
       script: {
