@@ -52,6 +52,8 @@ export interface ReceiveOptions {
   /** Bytes that may come at the most, `begun` included; null: as many as do. */
   readonly limit?: number | null;
   readonly limiter?: RateLimiter | undefined;
+  /** Copies of a chunk while the sink is busy with it; 1 by default. */
+  readonly copies?: number;
   readonly progress?: Progress | undefined;
   /** What it is about, for errors. */
   readonly subject: string;
@@ -227,7 +229,7 @@ export async function receiveBody(
   sink: Sink,
   options: ReceiveOptions,
 ): Promise<Sum> {
-  const { digest, limit = null, limiter, progress, subject } = options;
+  const { digest, limit = null, limiter, copies = 1, progress, subject } = options;
   let size = options.begun ?? 0;
   const end = await stream.drain((chunk, crc) => {
     size += chunk.length;
@@ -239,7 +241,7 @@ export async function receiveBody(
     const busy = sink(chunk, crc);
     const early = limiter?.take(chunk.length);
     return busy && early ? busy.then(() => early) : busy ?? early;
-  });
+  }, { copies });
   if (end.name !== "END") throw new FshError("UNEXPECTED_FRAME", { subject: end.name });
   const sum: Sum = { size, algorithm: digest.algorithm, digest: digest.finish() };
   compareSums(sum, end.fields, subject);

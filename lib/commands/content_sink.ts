@@ -6,8 +6,8 @@ import type { FileWriter } from "../storage/storage.ts";
 export interface ContentSink {
   /** Whether they refused it. */
   readonly refused: boolean;
-  /** Shows what was there before, where the put continues something. */
-  replay(): Promise<void>;
+  /** Shows what was there before, where the put continues something: `most` bytes at once. */
+  replay(options: { readonly most: number }): Promise<void>;
   write(chunk: Uint8Array): Promise<void>;
   /** All has come: the last chance to refuse. */
   end(): Promise<void>;
@@ -33,7 +33,7 @@ export function contentSink(
     get refused() {
       return refusal !== null;
     },
-    replay: () => writer.offset > 0 ? writer.replay(show) : Promise.resolve(),
+    replay: (options) => writer.replay(show, options),
     async write(chunk) {
       // The chunk is somebody else's as soon as this has been called.
       const own = chunk.slice();

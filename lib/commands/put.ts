@@ -30,6 +30,7 @@ import {
 import { contentSink } from "./content_sink.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
 import { PutRoom } from "./put_room.ts";
+import { LEAST_PAYLOAD } from "./send_buffers.ts";
 
 /** Copies of a chunk at once while plugins look at it: the put's, the plugins', and the one on its way to their process. */
 const CONTENT_COPIES = 4;
@@ -101,11 +102,11 @@ async function receive(
   try {
     let digest = createDigest(algorithm);
     if (options & OPTION_CONTINUE) {
-      using _lease = await stream.memory.take(frameBuffers.size);
-      await writer.replay((chunk) => {
-        digest.update(chunk);
-        return work.turn();
-      });
+      await replaying(stream, 1, (options) =>
+        writer.replay((chunk) => {
+          digest.update(chunk);
+          return work.turn();
+        }, options));
       await stream.send("ACCEPT", { offset: writer.offset, algorithm, digest: digest.peek() });
       const { offset } = (await expect(stream, "BEGIN")).fields;
       if (offset !== 0 && offset !== writer.offset) {
@@ -118,9 +119,7 @@ async function receive(
     }
     const begun = writer.offset;
     if (options & OPTION_CONTINUE) await room.check(begun);
-    // Plugins get copies of what comes, on the way to their own process: see `content_sink.ts`.
-    using _seen = sink ? await stream.memory.take(CONTENT_COPIES * frameBuffers.size) : undefined;
-    await sink?.replay();
+    if (sink && begun > 0) await replaying(stream, CONTENT_COPIES, (options) => sink.replay(options));
     report.bytes = 0;
     let came = begun;
     const take = (chunk: Uint8Array) => {
@@ -134,6 +133,7 @@ async function receive(
       limit: size,
       begun,
       limiter,
+      copies: sink ? CONTENT_COPIES : 1,
       progress: (bytes) => report.bytes = (report.bytes ?? 0) + bytes,
       subject: path,
     });
@@ -148,6 +148,16 @@ async function receive(
     await writer.abort({ keep: key !== "" && !sink?.refused && worthKeeping(toFshError(error)) });
     throw error;
   }
+}
+
+/** Has memory for what is read again, and for no longer: nobody holds any while the peer is waited for. */
+async function replaying(
+  stream: CommandStream,
+  copies: number,
+  replay: (options: { readonly most: number }) => Promise<void>,
+): Promise<void> {
+  using lease = await stream.memory.take(copies * LEAST_PAYLOAD, copies * frameBuffers.size);
+  await replay({ most: lease.bytes / copies });
 }
 
 const HOPELESS = [

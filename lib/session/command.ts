@@ -54,8 +54,8 @@ export interface CommandStream {
   prioritize(priority: Priority): void;
   /** The next frame that is not DATA. Rejects with the peer's ERROR, or why the session ended. */
   next(): Promise<Message>;
-  /** As `next`, handing all DATA before it to the sink. */
-  drain(sink: Sink): Promise<Message>;
+  /** As `next`, handing all DATA before it to the sink, which makes so many copies of what it is busy with; one by default. */
+  drain(sink: Sink, options?: { readonly copies?: number }): Promise<Message>;
   /** Gives the stream up. */
   cancel(reason: Error): void;
 }

@@ -76,6 +76,8 @@ export class Stream implements CommandStream {
   #unmetered = 0;
   #sink: Sink | null = null;
   #sinkBusy = false;
+  /** Of a chunk that the sink is busy with. */
+  #copies = 1;
   #taker: { resolve: (message: Message) => void; reject: (error: Error) => void } | null = null;
 
   /** Frames given to the session to send. */
@@ -234,7 +236,8 @@ export class Stream implements CommandStream {
     return this.#take(null);
   }
 
-  drain(sink: Sink): Promise<Message> {
+  drain(sink: Sink, { copies = 1 }: { readonly copies?: number } = {}): Promise<Message> {
+    this.#copies = copies;
     return this.#take(sink);
   }
 
@@ -383,9 +386,10 @@ export class Stream implements CommandStream {
     if (busy === undefined) return this.#fed(length);
     this.#sinkBusy = true;
     this.#waitingSince = null;
-    // Whoever is busy with it has a copy.
-    this.#host.memory.arrived(length);
-    busy.finally(() => this.#host.memory.arrived(-length)).then(() => {
+    // Whoever is busy with it has a copy, or several.
+    const copied = length * this.#copies;
+    this.#host.memory.arrived(copied);
+    busy.finally(() => this.#host.memory.arrived(-copied)).then(() => {
       this.#sinkBusy = false;
       this.#fed(length);
       this.#pump();

@@ -1,4 +1,4 @@
-import { frameBuffers } from "../base/buffer_pool.ts";
+import { frameBuffers, release } from "../base/buffer_pool.ts";
 import { FshError } from "../base/errors.ts";
 import { fileTime } from "./file_time.ts";
 import type { Held } from "./jail.ts";
@@ -54,8 +54,12 @@ export class LocalWriter implements FileWriter {
     this.offset = options.offset;
   }
 
-  async replay(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
-    const buffer = frameBuffers.take();
+  async replay(
+    take: (chunk: Uint8Array) => Promise<void> | void,
+    { most = frameBuffers.size }: { readonly most?: number } = {},
+  ): Promise<void> {
+    const pooled = most >= frameBuffers.size;
+    const buffer = pooled ? frameBuffers.take() : new Uint8Array(most);
     try {
       await this.#file.seek(0, Deno.SeekMode.Start);
       for (let left = this.offset; left > 0;) {
@@ -68,7 +72,8 @@ export class LocalWriter implements FileWriter {
     } catch (error) {
       throw osError(error, this.#options.path);
     } finally {
-      frameBuffers.give(buffer);
+      if (pooled) frameBuffers.give(buffer);
+      else release(buffer);
     }
   }
 

@@ -99,8 +99,10 @@ export class MemoryStorage implements Storage {
         get offset() {
           return offset;
         },
-        replay: async (take: (chunk: Uint8Array) => Promise<void> | void) => {
-          for (const chunk of left) await take(chunk.slice());
+        replay: async (take: (chunk: Uint8Array) => Promise<void> | void, { most = Infinity } = {}) => {
+          for (const chunk of left) {
+            for (let at = 0; at < chunk.length; at += most) await take(chunk.slice(at, at + most));
+          }
         },
         restart: () =>
           attempt(() => {

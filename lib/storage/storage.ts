@@ -55,10 +55,10 @@ export interface FileWriter {
   /** Bytes that an earlier transfer left and this one continues. */
   readonly offset: number;
   /**
-   * Hands over the bytes before `offset`, in order, so that they can be compared with the source; each chunk is good until
-   * `take` is done with it. May be called again.
+   * Hands over the bytes before `offset`, in order, so that they can be compared with the source, `most` at once, by
+   * default some 1 MiB; each chunk is good until `take` is done with it. May be called again.
    */
-  replay(take: (chunk: Uint8Array) => Promise<void> | void): Promise<void>;
+  replay(take: (chunk: Uint8Array) => Promise<void> | void, options?: { readonly most?: number }): Promise<void>;
   /** Throws away what an earlier transfer left: `offset` is 0 from then on. Only before the first `write`. */
   restart(): Promise<void>;
   /**

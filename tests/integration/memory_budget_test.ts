@@ -1,5 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
+import { withDeadline } from "../../lib/base/clock.ts";
 import { MemoryBudget } from "../../lib/base/memory_budget.ts";
+import { OPTION_CONTINUE } from "../../lib/wire/frames.ts";
+import { HookedServer, pluginOf } from "../support/hooked_server.ts";
 import { RunningServer } from "../support/running_server.ts";
 import { Collector, pausedSource, sourceOf } from "../support/sources.ts";
 import { load, pattern, store } from "../support/stored_files.ts";
@@ -10,6 +13,11 @@ const TINY = 16 * MIB;
 const SOME = pattern(3_000_000);
 const PUT = { size: null, modified: null, mode: null, algorithm: "crc32", options: 0, key: "" } as const;
 const LIMITS = { window: 4 * MIB, maxStreams: 64, heartbeat: 0, misses: 3 };
+
+/** Well before those who wait are taken to wait for each other, which ends a session. */
+function inTime<T>(work: Promise<T>): Promise<T> {
+  return withDeadline(work, 12_000, () => new Error("it waits for itself"));
+}
 
 async function nothingHeld(running: RunningServer, budget: MemoryBudget): Promise<void> {
   await running.quiet();
@@ -96,4 +104,40 @@ Deno.test("whichever way a session ends, all of its memory is given back", async
   ];
   for (let round = 0; round < 3; round++) await Promise.all(ends.map((end) => end(round)));
   await nothingHeld(running, budget);
+});
+
+Deno.test("puts that a plugin looks at need no more memory than there is, one after the other or many at once", async () => {
+  const budget = new MemoryBudget({ bytes: 32 * MIB });
+  let seen = 0;
+  const plugin = pluginOf({
+    content: async ({ chunk }) => {
+      await new Promise((resolve) => setTimeout(resolve, 1));
+      seen += chunk.length;
+    },
+  });
+  await using server = await HookedServer.start({ budget, limits: LIMITS, plugins: [plugin] });
+  const client = await server.running.client();
+  await inTime(client.put("/large", sourceOf(SOME), { size: SOME.length }));
+  const small = SOME.subarray(0, 200_000);
+  const puts = Array.from({ length: 30 }, (_, i) => client.put(`/small-${i}`, sourceOf(small), { size: small.length }));
+  await inTime(Promise.all(puts));
+  assertEquals(seen, SOME.length + 30 * small.length);
+  await client.close();
+  await nothingHeld(server.running, budget);
+});
+
+Deno.test("a put that is continued holds no memory while its client thinks it over", async () => {
+  const budget = new MemoryBudget({ bytes: TINY });
+  await using running = await RunningServer.start({ budget, limits: LIMITS });
+  const put = { ...PUT, path: "/new", key: "k" };
+  const first = await running.peer();
+  await first.send("PUT", 1, put);
+  await first.sendData(1, SOME.subarray(0, 200_000));
+  await first.send("CANCEL", 1, { code: 55 });
+  await first.send("PING", 0, { nonce: 1 });
+  await first.expect("PONG");
+  const idle = budget.used;
+  await first.send("PUT", 3, { ...put, options: OPTION_CONTINUE });
+  assertEquals((await first.expect("ACCEPT")).fields.offset, 200_000);
+  assert(budget.used <= idle, `${budget.used - idle} bytes more are held`);
 });
