@@ -32,6 +32,7 @@ export class WorkTurns {
   readonly #waiting = new Map<WorkShare, Waiting[]>();
   #working = false;
   #cancelRest = () => {};
+  #closed = false;
   /** What the session had had that was last given a turn, in milliseconds: newcomers begin there. */
   #level = 0;
   /** The session whose transfer moved last and when, and when one of any other did. */
@@ -50,6 +51,7 @@ export class WorkTurns {
 
   /** Nobody will ask any more. */
   close(): void {
+    this.#closed = true;
     this.#cancelRest();
   }
 
@@ -106,7 +108,7 @@ export class WorkTurns {
     this.#after(() => {
       const took = this.#clock.now() - begun;
       share.used += took;
-      if (this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
+      if (this.othersMove(share) && !this.#closed) this.#cancelRest = this.#clock.after(took, () => this.#next());
       else this.#next();
     });
   }

@@ -37,6 +37,7 @@ export class FrameShares {
   #spendersBefore = 0;
   #waiting: (() => void)[] = [];
   #cancel = () => {};
+  #closed = false;
 
   constructor(clock: Clock) {
     this.clock = clock;
@@ -72,6 +73,10 @@ export class FrameShares {
     return this.#spent > this.#budget;
   }
 
+  get isClosed(): boolean {
+    return this.#closed;
+  }
+
   /** An equal part of a slot's budget, where there are so many sessions at least. */
   part(sessions: number): number {
     return Math.max(LEAST, this.#budget / Math.max(sessions, this.#spenders, this.#spendersBefore));
@@ -84,6 +89,7 @@ export class FrameShares {
 
   /** Resolves when the next slot begins. */
   next(): Promise<void> {
+    if (this.#closed) return Promise.resolve();
     return new Promise((resolve) => {
       this.#waiting.push(resolve);
       if (this.#waiting.length > 1) return;
@@ -101,6 +107,7 @@ export class FrameShares {
 
   /** Nobody needs to wait any more. */
   close(): void {
+    this.#closed = true;
     this.#cancel();
     this.#wake();
   }
@@ -144,7 +151,7 @@ export class FrameShare {
 
   /** Whether the session has had more than its part and must not be read for now. */
   get isOver(): boolean {
-    if (this.#spent <= LEAST) return false;
+    if (this.#spent <= LEAST || this.#all.isClosed) return false;
     this.#catchUp();
     if (!this.#owes && !this.#all.isSpent) return false;
     const alone = this.#all.spenders <= 1 && !this.#othersMove();

@@ -351,11 +351,14 @@ export class Session implements RequestOpener {
   /** Reads on for a moment without looking, and lets the last words out, so that they are not lost to a reset. */
   async #discard(): Promise<void> {
     const { load } = this.#options;
+    // What comes is read into a buffer of its own; others may need the large one.
+    this.#room.close();
     const waste = new Uint8Array(16 * 1024);
+    const isOver = () => this.#phase === "closed";
     try {
-      while (this.#phase !== "closed" && await this.#connection.read(waste) !== null) {
+      while (!isOver() && await this.#connection.read(waste) !== null) {
         load?.wasted();
-        while (load?.mustPause) await load.pause();
+        while (load?.mustPause && !isOver()) await load.pause();
       }
       await this.#writing;
     } catch {

@@ -137,3 +137,44 @@ Deno.test("while transfers move, connections come in at a pace; otherwise as the
   assertLessOrEqual(first, 60);
   assertEquals(then, 201);
 });
+
+Deno.test("a session that has ended does not wait for its turn to throw things away", async () => {
+  const clock = new ManualClock();
+  const load = new ServerLoad(clock);
+  const [near, far] = memoryPair();
+  const session = new Session(near, {
+    role: "server",
+    log: silentLog,
+    clock,
+    load: load.join(),
+    limits: { window: 256 * 1024, maxStreams: 8, heartbeat: 0, misses: 1 },
+    agent: "test",
+    handshakeTimeout: 0,
+    idleTimeout: 0,
+    stallTimeout: 0,
+  });
+  const peer = new RawPeer(far);
+  session.start().catch(() => {});
+  await peer.sendBytes(new TextEncoder().encode("GET / HTTP/1.1\r\n"));
+  const crowd = Array.from({ length: 600 }, () => load.join());
+  let sending = true;
+  const flood = (async () => {
+    while (sending) await peer.sendBytes(new Uint8Array(100));
+  })().catch(() => {});
+  for (let slot = 0; slot < 30; slot++) {
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    clock.advance(100);
+    await settle();
+  }
+  await session.ended;
+  sending = false;
+  await flood;
+  // Whatever it still waited for has come: from here on it asks for no more turns.
+  for (let slot = 0; slot < 3; slot++) {
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    clock.advance(100);
+    await settle();
+  }
+  assertEquals(clock.pending, 0);
+  load.close();
+});

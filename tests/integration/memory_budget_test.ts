@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { withDeadline } from "../../lib/base/clock.ts";
-import { MemoryBudget } from "../../lib/base/memory_budget.ts";
+import { ManualClock, withDeadline } from "../../lib/base/clock.ts";
+import { MemoryBudget, SESSION_SHARE } from "../../lib/base/memory_budget.ts";
 import { OPTION_CONTINUE } from "../../lib/wire/frames.ts";
 import { HookedServer, pluginOf } from "../support/hooked_server.ts";
 import { RunningServer } from "../support/running_server.ts";
@@ -140,4 +140,22 @@ Deno.test("a put that is continued holds no memory while its client thinks it ov
   await first.send("PUT", 3, { ...put, options: OPTION_CONTINUE });
   assertEquals((await first.expect("ACCEPT")).fields.offset, 200_000);
   assert(budget.used <= idle, `${budget.used - idle} bytes more are held`);
+});
+
+Deno.test("a session that has failed gives its receive buffer back before its last words have come through", async () => {
+  const clock = new ManualClock();
+  const budget = new MemoryBudget({ bytes: 64 * MIB });
+  // The last words take until this clock goes on, which it does not.
+  await using running = await RunningServer.start({ budget, clock, limits: LIMITS });
+  const peer = await running.peer();
+  await peer.send("PUT", 1, { ...PUT, path: "/new" });
+  await peer.sendData(1, SOME.subarray(0, MIB));
+  await peer.sendData(1, SOME.subarray(0, MIB));
+  assert(budget.used > MIB);
+  await peer.send("READY", 0, { session: "", user: "" });
+  assertEquals((await peer.error()).error, "WRONG_SENDER");
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  assertEquals([budget.used, running.server.sessionCount], [SESSION_SHARE, 1]);
+  peer.close();
+  await nothingHeld(running, budget);
 });

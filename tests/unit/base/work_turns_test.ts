@@ -119,3 +119,13 @@ Deno.test("few large files of a session are read at once, and those given up mea
   open[1]?.resolve();
   await second;
 });
+
+Deno.test("once closed no timer starts", async () => {
+  const { clock, turns, round } = scheduler();
+  const [mover, worker] = [turns.join(), turns.join()];
+  mover.moved();
+  worker.task(never).turn();
+  turns.close();
+  await round();
+  assertEquals(clock.pending, 0);
+});

@@ -5,7 +5,7 @@ import { type FrameShare, FrameShares } from "../../../lib/session/frame_shares.
 function sessions(count: number, othersMove = () => false) {
   const clock = new ManualClock();
   const all = new FrameShares(clock);
-  return { clock, shares: Array.from({ length: count }, () => all.join(othersMove)) };
+  return { all, clock, shares: Array.from({ length: count }, () => all.join(othersMove)) };
 }
 
 /** Spends unit by unit until the session is over its share, `most` at the most; answers how many. */
@@ -130,4 +130,15 @@ Deno.test("where timers come late the budget shrinks, and it grows again", async
   for (let i = 0; i < 60; i++) await budget();
   assert(full > 4000);
   assertEquals(all.part(2), 2500);
+});
+
+Deno.test("once closed nobody waits and no timer starts", async () => {
+  const { all, clock, shares: [one, other] } = sessions(2);
+  other?.spend(50);
+  spendAll(one as FrameShare, 100_000);
+  assert(one?.isOver);
+  all.close();
+  assert(!one?.isOver);
+  await one?.wait();
+  assertEquals(clock.pending, 0);
 });
