@@ -205,6 +205,8 @@ export class Server {
   }
 
   #take(connection: Connection): void {
+    // It came in the same turn.
+    if (this.#closing) return connection.abort();
     const visit = new Visit({ connection, runner: this.#hooks, log: this.#options.log, clock: this.#clock });
     const guest = this.#entrance.enter(connection.remote);
     if (guest instanceof FshError) {
@@ -229,7 +231,11 @@ export class Server {
   /** Asks the plugins first. */
   async #greet(connection: Connection, visit: Visit, own: Admitted): Promise<void> {
     this.#arriving.add(connection);
-    const refusal = await visit.refusal().finally(() => this.#arriving.delete(connection));
+    const refusal = await visit.refusal().catch((error) => {
+      own.memory.close(toFshError(error));
+      connection.abort();
+      throw error;
+    }).finally(() => this.#arriving.delete(connection));
     if (this.#closing || refusal) own.memory.close(refusal ?? new FshError("GOING_AWAY"));
     if (this.#closing) return connection.abort();
     if (refusal) return this.#refuse(connection, visit, refusal);

@@ -220,8 +220,9 @@ export class Session implements RequestOpener {
     return this.received + this.sent - this.#overhead;
   }
 
-  /** The transfers that wait for the peer now. */
+  /** The transfers that wait for the peer now; none while it is this side that does not read. */
   waiting(): Stream[] {
+    if (this.#vitals?.readsSince === null) return [];
     return [...this.#streams.values()].filter((stream) => stream.waits);
   }
 

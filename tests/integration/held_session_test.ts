@@ -1,0 +1,61 @@
+import { assert, assertEquals } from "@std/assert";
+import { ManualClock } from "../../lib/base/clock.ts";
+import { silentLog } from "../../lib/base/log.ts";
+import type { MemoryAccount } from "../../lib/base/memory_account.ts";
+import { MemoryBudget } from "../../lib/base/memory_budget.ts";
+import { SEAT } from "../../lib/base/memory_shares.ts";
+import { Session } from "../../lib/session/session.ts";
+import { memoryPair } from "../../lib/transport/memory.ts";
+import { RawPeer } from "../support/raw_peer.ts";
+
+const MIB = 1024 ** 2;
+const PUT = { path: "/new", size: null, modified: null, mode: null, algorithm: "crc32", options: 0, key: "" } as const;
+const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
+
+function open(budget: MemoryBudget): MemoryAccount {
+  const account = budget.open();
+  assert(account);
+  return account;
+}
+
+Deno.test("a session that is not read for want of memory does not count as waiting for its peer", async () => {
+  const clock = new ManualClock();
+  const budget = new MemoryBudget({ bytes: 16 * MIB, clock });
+  const [near, far] = memoryPair();
+  const session = new Session(near, {
+    role: "server",
+    log: silentLog,
+    clock,
+    memory: open(budget),
+    limits: { window: MIB, maxStreams: 8, heartbeat: 0, misses: 1 },
+    agent: "test",
+    methods: ["anonymous"],
+    authenticate: () => Promise.resolve({ user: { name: "" } }),
+    admit: () => "1",
+    handshakeTimeout: 0,
+    idleTimeout: 0,
+    stallTimeout: 0,
+    serve: async (stream) => {
+      await stream.drain(() => {});
+    },
+  });
+  const peer = new RawPeer(far);
+  const started = session.start();
+  await peer.shakeHands();
+  await started;
+  await peer.send("PUT", 1, PUT);
+  await settle();
+  assertEquals(session.waiting().length, 1);
+  const all = await open(budget).take(4 * MIB);
+  const seats = [];
+  for (let lease; (lease = open(budget).tryTake(SEAT));) seats.push(lease);
+  const sending = peer.sendData(1, new Uint8Array(200_000));
+  await settle();
+  assertEquals([session.waiting().length, budget.isWanted], [0, true]);
+  for (const lease of [all, ...seats]) lease.release();
+  await sending;
+  await settle();
+  assertEquals(session.waiting().length, 1);
+  peer.close();
+  await session.ended;
+});
