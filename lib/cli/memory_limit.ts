@@ -1,6 +1,7 @@
 import { FshError } from "../base/errors.ts";
 import { MemoryBudget } from "../base/memory_budget.ts";
 import { SEAT, SESSION_SHARE } from "../base/memory_shares.ts";
+import { LIMITS } from "../server/limits.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { formatBytes, parseSize } from "./values.ts";
 
@@ -18,10 +19,10 @@ const DEFAULT_PART = 4;
 const LEAST = RUNTIME + 32 * MIB;
 
 export const MEMORY_OPTION: OptionRow = {
-  name: "max-memory",
+  name: LIMITS.memory.option,
   value: "SIZE",
-  help:
-    "memory that the server may take, whatever clients do; by default a quarter of the machine's, 2 GiB at the most",
+  default: LIMITS.memory.default,
+  help: LIMITS.memory.help,
 };
 
 /** The server's bound, and what it is made of, in bytes. */
@@ -35,13 +36,15 @@ export interface MemoryLimit {
 
 /** @throws {FshError} USAGE for too little */
 export async function memoryLimit(args: Args): Promise<MemoryLimit> {
-  const given = args.has("max-memory");
-  const bound = given ? parseSize("max-memory", args.value("max-memory")) : Math.max(LEAST, await defaultBound());
+  const text = args.value(MEMORY_OPTION.name);
+  const bound = text === LIMITS.memory.default
+    ? Math.max(LEAST, await defaultBound())
+    : parseSize(MEMORY_OPTION.name, text);
   if (bound < LEAST) {
     const detail = `it takes at least ${formatBytes(LEAST)}, of which ${
       formatBytes(RUNTIME)
     } are for the program itself`;
-    throw new FshError("USAGE", { subject: `--max-memory ${args.value("max-memory")}`, detail });
+    throw new FshError("USAGE", { subject: `--${MEMORY_OPTION.name} ${text}`, detail });
   }
   const budget = new MemoryBudget({ bytes: bound - RUNTIME });
   return { bound, runtime: RUNTIME, sessions: budget.sessions, budget };

@@ -13,7 +13,7 @@ export interface LimitRow {
   readonly min?: number;
   /** Can't be switched off. */
   readonly always?: true;
-  /** The option is not this table's: sessions have it on either side. */
+  /** The option is not made from this table: sessions have it on either side, or it is more than a limit. */
   readonly shared?: true;
   /** Counts by address: clients on this machine, who share theirs, are counted only where the option is given. */
   readonly byAddress?: true;
@@ -80,6 +80,14 @@ export const LIMITS = {
     always: true,
     error: "TOO_MANY_STREAMS",
     help: "requests at once in one session",
+  },
+  memory: {
+    option: "max-memory",
+    kind: "size",
+    default: "auto",
+    shared: true,
+    error: "NO_MEMORY",
+    help: "memory that the server may take, whatever clients do; auto: a quarter of the machine's, 2 GiB at the most",
   },
   files: {
     option: "max-open-files",

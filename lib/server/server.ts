@@ -216,8 +216,9 @@ export class Server {
     const memory = this.#memory.open();
     if (!memory) {
       guest.leave();
-      visit.log.warn("connection refused", { reason: "no memory for one more session" });
-      return this.#refuse(connection, visit, new FshError("TOO_MANY_SESSIONS", { detail: "no memory for one more" }));
+      const error = new FshError("NO_MEMORY", { detail: "try again later" });
+      visit.log.warn("connection refused", { error: error.error, reason: error.message });
+      return this.#refuse(connection, visit, error);
     }
     const own = { guest, memory };
     const greeted = this.#hooks.current.has("connect")
@@ -294,6 +295,7 @@ export class Server {
       if (!failure.remote && endOf(failure).how !== "abrupt") metrics.refused(failure);
     }
     const end = await session.ended;
+    if (isError(end.error, "HOLDS_MEMORY") && !end.error.remote) metrics.hit("memory");
     this.#sessions.delete(session);
     guest.leave();
     metrics.received += session.received;

@@ -64,7 +64,7 @@ export interface SessionOptions extends HandshakeOptions {
   readonly load?: SessionLoad;
   /** Answers a request; what it throws goes to the peer. Without it, requests are not taken. */
   readonly serve?: (stream: Stream, request: Message) => Promise<void>;
-  /** Hears of a request that was one too many at once. */
+  /** Hears of a request that was one too many at once, or for which there is no memory. */
   readonly overrun?: (request: Message, error: FshError) => void;
   /** Hears of each PING that was not answered in time. */
   readonly missed?: () => void;
@@ -497,16 +497,18 @@ export class Session implements RequestOpener {
     const stream = this.#newStream(message.stream, message.fin);
     this.#streams.set(stream.id, stream);
     const { serve, limits } = this.#options;
+    const overrun = (error: FshError) => {
+      this.#options.overrun?.(message, error);
+      stream.fail(error);
+    };
     if (!serve) return stream.fail(new FshError("UNSUPPORTED", { subject: message.name }));
     if (this.#phase === "draining") return stream.fail(new FshError("GOING_AWAY"));
     // Those that were given up count until they have noticed.
     if (this.#running >= limits.maxStreams) {
-      const error = new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` });
-      this.#options.overrun?.(message, error);
-      return stream.fail(error);
+      return overrun(new FshError("TOO_MANY_STREAMS", { detail: `at most ${limits.maxStreams}` }));
     }
     const lease = this.#memory.request(length);
-    if (!lease) return stream.fail(new FshError("TOO_MANY_STREAMS", { detail: "the server's memory is short" }));
+    if (!lease) return overrun(new FshError("NO_MEMORY", { detail: "for one more request; try again later" }));
     this.#running++;
     const served = () => {
       this.#running--;

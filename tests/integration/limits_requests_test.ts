@@ -3,6 +3,8 @@ import { ManualClock } from "../../lib/base/clock.ts";
 import { FshError } from "../../lib/base/errors.ts";
 import { safePath } from "../../lib/base/virtual_path.ts";
 import type { Client } from "../../lib/client/client.ts";
+import { MemoryBudget, SESSION_SHARE } from "../../lib/base/memory_budget.ts";
+import { SHARED_REQUESTS } from "../../lib/base/memory_shares.ts";
 import { type Bounds, type LimitName, LIMITS } from "../../lib/server/limits.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { assertFails } from "../support/named_errors.ts";
@@ -49,6 +51,18 @@ Deno.test("max-streams: one request too many is refused, the others go on", asyn
   assertHit(running, "streams", { error: new FshError("TOO_MANY_STREAMS", { remote: true }) });
   // The first one waits for its content as before.
   await peer.send("CANCEL", 1, { code: 4 });
+});
+
+Deno.test("max-memory: a request for which there is no memory is refused, the others go on", async () => {
+  await using running = await start({}, { budget: new MemoryBudget({ bytes: 4 * SESSION_SHARE }) });
+  const peer = await running.peer();
+  const put = { size: null, modified: null, mode: null, algorithm: "crc32", options: 0, key: "" } as const;
+  for (let i = 0; i <= SHARED_REQUESTS; i++) await peer.send("PUT", 2 * i + 1, { ...put, path: `/${i}` });
+  const { error, stream } = await peer.error();
+  assertEquals([error, stream], ["NO_MEMORY", 2 * SHARED_REQUESTS + 1]);
+  assertHit(running, "memory", { error: new FshError("NO_MEMORY", { remote: true }) });
+  assertEquals(running.logged("failed"), ["NO_MEMORY"]);
+  for (let i = 0; i < SHARED_REQUESTS; i++) await peer.send("CANCEL", 2 * i + 1, { code: 4 });
 });
 
 Deno.test("max-open-files: who has to wait too long is refused, a file that is closed lets the next one in", async () => {

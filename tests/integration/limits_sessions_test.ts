@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { type ErrorName, FshError } from "../../lib/base/errors.ts";
+import { MemoryBudget, SESSION_SHARE } from "../../lib/base/memory_budget.ts";
 import { PREFACE } from "../../lib/wire/preface.ts";
 import { type LimitName, LIMITS, UNBOUNDED } from "../../lib/server/limits.ts";
 import { accounts, PASSWORD } from "../support/accounts.ts";
@@ -28,6 +29,7 @@ for (
     ["sessions", { maxSessions: 1 }],
     ["perAddress", { bounds: { perAddress: ONE } }],
     ["startups", { bounds: { startups: { start: 1, rate: 100, full: 1 } } }],
+    ["memory", { budget: new MemoryBudget({ bytes: 2 * SESSION_SHARE }) }],
   ] as const satisfies [LimitName, RunningOptions][]
 ) {
   Deno.test(`${LIMITS[limit].option}: one more is refused at the door and told why; places are free again`, async () => {
