@@ -2,7 +2,7 @@ import { Certificate } from "../base/certificate.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { certificatesIn, privateKeyIn } from "../base/pem.ts";
-import { stampOf } from "../hooks/file_stamp.ts";
+import { stampIfSeen, stampOf } from "../hooks/file_stamp.ts";
 import { readText, replaceFile } from "../hooks/replace_file.ts";
 import { osError } from "../storage/os_error.ts";
 import { makeSelfSigned } from "../transport/self_signed.ts";
@@ -99,9 +99,10 @@ export class ServerTls {
   }
 
   async #look(): Promise<void> {
-    const stamp = await stampOf([this.#files.cert, this.#files.key]);
+    // Files that are gone are no new certificate, nor are root's own where --user has gone on as somebody else.
+    const stamp = await stampIfSeen([this.#files.cert, this.#files.key]);
     // Whoever replaces two files does it one after the other.
-    if (stamp !== this.#stamp && stamp === this.#changing) await this.reload();
+    if (stamp !== null && stamp !== this.#stamp && stamp === this.#changing) await this.reload();
     else this.#changing = stamp;
   }
 
