@@ -4,9 +4,7 @@ import { formatAddress, type ListenOptions } from "./transport.ts";
 /** What went wrong with a socket, told apart: refused, unreachable, reset, given up by the kernel, closed. */
 export function connectionError(cause: unknown, subject: string): FshError {
   const text = String(cause);
-  if (cause instanceof Deno.errors.ConnectionRefused) {
-    return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
-  }
+  if (cause instanceof Deno.errors.ConnectionRefused) return refused(cause, subject);
   if (
     cause instanceof Deno.errors.ConnectionReset || cause instanceof Deno.errors.ConnectionAborted ||
     cause instanceof Deno.errors.BrokenPipe
@@ -19,6 +17,33 @@ export function connectionError(cause: unknown, subject: string): FshError {
   }
   if (/os error (23|24)\b|too many open files/i.test(text)) return new FshError("TOO_MANY_FILES", { subject, cause });
   return new FshError("CONNECTION_LOST", { subject, cause });
+}
+
+/** As `connectionError`, for a socket of `node:tls` that connects; null: nothing is wrong with the connection itself. */
+export function nodeConnectError(cause: Error, subject: string): FshError | null {
+  switch ("code" in cause ? cause.code : undefined) {
+    case "ECONNREFUSED":
+      return refused(cause, subject);
+    case "ECONNRESET":
+    case "ECONNABORTED":
+    case "EPIPE":
+      return new FshError("CONNECTION_RESET", { subject, cause });
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "EADDRNOTAVAIL":
+      return new FshError("UNREACHABLE", { subject, cause });
+    case "ETIMEDOUT":
+      return new FshError("CONNECT_TIMEOUT", { subject, cause });
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new FshError("UNKNOWN_HOST", { subject, cause });
+    default:
+      return null;
+  }
+}
+
+function refused(cause: unknown, subject: string): FshError {
+  return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
 }
 
 /** Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address. */
