@@ -1,5 +1,5 @@
 import { FshError } from "../base/errors.ts";
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback } from "../base/address.ts";
 import type { OptionRow } from "./args.ts";
 
 export const INSECURE_OPTION: OptionRow = {

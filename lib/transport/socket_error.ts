@@ -46,15 +46,23 @@ function refused(cause: unknown, subject: string): FshError {
   return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
 }
 
-/** Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address. */
-export function listenError(cause: unknown, { hostname, port }: ListenOptions): FshError {
+/**
+ * Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address.
+ *
+ * `option`: where the port can be changed.
+ */
+export function listenError(
+  cause: unknown,
+  { hostname, port, option = "--port" }: ListenOptions & { readonly option?: string },
+): FshError {
   const subject = formatAddress(hostname, port);
   if (cause instanceof Deno.errors.AddrInUse) {
-    return new FshError("ADDRESS_IN_USE", { subject, detail: "stop the other program or take another --port", cause });
+    const detail = `stop the other program, or give ${option} another port`;
+    return new FshError("ADDRESS_IN_USE", { subject, detail, cause });
   }
   if (cause instanceof Deno.errors.AddrNotAvailable) return new FshError("ADDRESS_UNAVAILABLE", { subject, cause });
   if (cause instanceof Deno.errors.PermissionDenied) {
-    const detail = port < 1024 ? "ports below 1024 need root; take a --port from 1024 on" : undefined;
+    const detail = port < 1024 ? `ports below 1024 need root; give ${option} one from 1024 on` : undefined;
     return new FshError("PORT_DENIED", { subject, detail, cause });
   }
   if (/lookup|resolv|Name or service/i.test(String(cause))) {
