@@ -12,9 +12,9 @@ export const ERRORS = {
   UNSUPPORTED: { code: 3, exit: 1, retryable: false, message: "not supported by the other side" },
   CANCELLED: { code: 4, exit: 1, retryable: false, message: "cancelled" },
   INTERRUPTED: { code: 5, exit: 130, retryable: true, message: "interrupted" },
+  PARTIAL: { code: 6, exit: 7, retryable: false, message: "some of several failed" },
   PLUGIN_FAILED: { code: 7, exit: 1, retryable: false, message: "the plugin can't be used" },
   USER_NOT_CHANGED: { code: 8, exit: 4, retryable: false, message: "can't go on as this user" },
-  PARTIAL: { code: 6, exit: 7, retryable: false, message: "some of several failed" },
 
   // 20-49: what a peer sent is not FSH/1.
   BAD_PREFACE: { code: 20, exit: 3, retryable: false, message: "the other side does not speak FSH/1" },
@@ -34,8 +34,6 @@ export const ERRORS = {
   FLOOD: { code: 34, exit: 1, retryable: false, message: "more control frames than can be answered" },
   UNEXPECTED_FRAME: { code: 35, exit: 1, retryable: false, message: "frame does not belong to this command" },
   BAD_COMPRESSION: { code: 36, exit: 6, retryable: true, message: "compressed frame damaged, or larger than allowed" },
-  NO_MEMORY: { code: 46, exit: 3, retryable: true, message: "the server is short of memory" },
-  HOLDS_MEMORY: { code: 47, exit: 3, retryable: true, message: "too slow while the server's memory was short" },
 
   // 50-79: the connection.
   REFUSED: { code: 50, exit: 3, retryable: true, message: "connection refused" },
@@ -49,8 +47,6 @@ export const ERRORS = {
   IDLE_TIMEOUT: { code: 58, exit: 3, retryable: true, message: "session idle for too long" },
   STALLED: { code: 59, exit: 3, retryable: true, message: "transfer stalled for too long" },
   GOING_AWAY: { code: 60, exit: 3, retryable: true, message: "the other side is shutting down" },
-  TOO_MANY_SESSIONS: { code: 61, exit: 3, retryable: true, message: "too many sessions" },
-  TOO_MANY_STREAMS: { code: 62, exit: 1, retryable: true, message: "too many requests at once in one session" },
   ADDRESS_IN_USE: { code: 63, exit: 1, retryable: true, message: "address already in use" },
   ADDRESS_UNAVAILABLE: { code: 64, exit: 1, retryable: false, message: "address not available on this machine" },
   PORT_DENIED: { code: 65, exit: 4, retryable: false, message: "no permission to listen on this port" },
@@ -58,10 +54,6 @@ export const ERRORS = {
   CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
   CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
   CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
-  TOO_MANY_FROM_ADDRESS: { code: 73, exit: 3, retryable: true, message: "too many sessions from this address" },
-  TOO_MANY_OF_USER: { code: 74, exit: 3, retryable: true, message: "too many sessions of this user" },
-  TOO_MANY_HANDSHAKES: { code: 75, exit: 3, retryable: true, message: "too many clients are coming in at once" },
-  TOO_SLOW: { code: 76, exit: 3, retryable: true, message: "transfer slower than the server waits for" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },
@@ -81,13 +73,6 @@ export const ERRORS = {
     retryable: false,
     message: "the server's certificate is marked as revoked",
   },
-  REQUEST_TOO_LARGE: {
-    code: 87,
-    exit: 1,
-    retryable: false,
-    message: "the request names more files than the server takes",
-  },
-  LISTING_TOO_LARGE: { code: 88, exit: 1, retryable: false, message: "the listing is longer than the server gives" },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },
@@ -106,17 +91,34 @@ export const ERRORS = {
   TOO_MANY_FILES: { code: 113, exit: 1, retryable: true, message: "too many open files" },
   INTO_ITSELF: { code: 114, exit: 1, retryable: false, message: "a folder cannot be moved into itself" },
   LINK_LOOP: { code: 115, exit: 4, retryable: false, message: "too many symbolic links" },
-  NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
   LOCKED: { code: 116, exit: 1, retryable: true, message: "is being written by another transfer" },
-  HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
-  PUT_TOO_LARGE: { code: 125, exit: 1, retryable: false, message: "the file is larger than the server takes" },
-  DISK_RESERVED: { code: 126, exit: 1, retryable: false, message: "the server keeps the rest of its disk free" },
   TAKEN_OVER: { code: 117, exit: 1, retryable: false, message: "continued by another transfer of the same file" },
+  NOT_LINK: { code: 118, exit: 1, retryable: false, message: "is no symbolic link" },
+  HARD_LINKED: { code: 119, exit: 4, retryable: false, message: "has more than one hard link" },
   TOO_MANY_NAMES: { code: 122, exit: 1, retryable: false, message: "a listing that does not end" },
 
   // 130-139: integrity.
   DIGEST_MISMATCH: { code: 130, exit: 6, retryable: true, message: "digest differs" },
   SIZE_MISMATCH: { code: 131, exit: 6, retryable: true, message: "size differs from what was announced" },
+
+  // What a server holds its clients to; the codes are out of the ranges above.
+  NO_MEMORY: { code: 46, exit: 3, retryable: true, message: "the server is short of memory" },
+  HOLDS_MEMORY: { code: 47, exit: 3, retryable: true, message: "too slow while the server's memory was short" },
+  TOO_MANY_SESSIONS: { code: 61, exit: 3, retryable: true, message: "too many sessions" },
+  TOO_MANY_STREAMS: { code: 62, exit: 1, retryable: true, message: "too many requests at once in one session" },
+  TOO_MANY_FROM_ADDRESS: { code: 73, exit: 3, retryable: true, message: "too many sessions from this address" },
+  TOO_MANY_OF_USER: { code: 74, exit: 3, retryable: true, message: "too many sessions of this user" },
+  TOO_MANY_HANDSHAKES: { code: 75, exit: 3, retryable: true, message: "too many clients are coming in at once" },
+  TOO_SLOW: { code: 76, exit: 3, retryable: true, message: "transfer slower than the server waits for" },
+  REQUEST_TOO_LARGE: {
+    code: 87,
+    exit: 1,
+    retryable: false,
+    message: "the request names more files than the server takes",
+  },
+  LISTING_TOO_LARGE: { code: 88, exit: 1, retryable: false, message: "the listing is longer than the server gives" },
+  PUT_TOO_LARGE: { code: 125, exit: 1, retryable: false, message: "the file is larger than the server takes" },
+  DISK_RESERVED: { code: 126, exit: 1, retryable: false, message: "the server keeps the rest of its disk free" },
 } as const satisfies Record<string, ErrorRow>;
 
 interface ErrorRow {

@@ -1,4 +1,4 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign, X509Certificate } from "node:crypto";
+import { createPrivateKey, type KeyObject, sign, X509Certificate } from "node:crypto";
 import { digestFor } from "./client_trust.ts";
 import { FshError } from "./errors.ts";
 import { certificatesIn, privateKeyIn } from "./pem.ts";
@@ -25,10 +25,7 @@ export class OwnCertificate {
       throw unusable("the key is encrypted, which is not supported; decrypt it with openssl pkey");
     }
     const key = attempt("it holds no private key in PEM", () => createPrivateKey(privateKeyIn(pem.key) ?? ""));
-    const isPair = attempt("its key is of a kind that can't be used here", () => {
-      const spki = { type: "spki", format: "der" } as const;
-      return createPublicKey(key).export(spki).equals(certificate.publicKey.export(spki));
-    });
+    const isPair = attempt("its key is of a kind that can't be used here", () => certificate.checkPrivateKey(key));
     if (!isPair) throw unusable("certificate and key don't belong together");
     return new OwnCertificate(certificate, key);
   }

@@ -1,6 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { OwnCertificate } from "../base/own_certificate.ts";
-import { osError } from "../storage/os_error.ts";
+import { requireText } from "../hooks/replace_file.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { readSecretFile } from "./secret_file.ts";
 
@@ -21,18 +21,10 @@ export async function clientCertificate(args: Args): Promise<OwnCertificate | un
     throw new FshError("USAGE", { subject: "--client-key", detail: "whose key? Name the certificate: --client-cert" });
   }
   const key = await readSecretFile(keyFile ?? file);
-  const cert = file === keyFile ? key : await readText(file);
+  const cert = file === keyFile ? key : await requireText(file);
   try {
     return OwnCertificate.parse({ cert, key });
   } catch (error) {
     throw error instanceof FshError ? error.about(file) : error;
-  }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await Deno.readTextFile(path);
-  } catch (error) {
-    throw osError(error, path);
   }
 }

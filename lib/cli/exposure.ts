@@ -1,6 +1,5 @@
-import { lookup } from "node:dns/promises";
 import { FshError } from "../base/errors.ts";
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback } from "../base/address.ts";
 import type { OptionRow } from "./args.ts";
 
 export const INSECURE_OPTION: OptionRow = {
@@ -9,32 +8,22 @@ export const INSECURE_OPTION: OptionRow = {
 };
 
 /**
- * Refuses to serve other machines without TLS and accounts.
+ * Refuses to serve other machines without TLS and accounts. What counts is the numeric address that is bound, not the
+ * name that was `asked` for: another look at a name may give another answer.
  *
- * @throws {FshError} USAGE, with what to add; UNKNOWN_HOST
+ * @throws {FshError} USAGE, with what to add
  */
-export async function refuseExposure(
-  hostname: string,
+export function refuseExposure(
+  { asked, bound }: { readonly asked: string; readonly bound: string },
   has: { readonly tls: boolean; readonly accounts: boolean; readonly insecure: boolean },
-): Promise<void> {
-  if (has.insecure || (has.tls && has.accounts) || await isOwn(hostname)) return;
+): void {
+  if (has.insecure || (has.tls && has.accounts) || isLoopback(bound)) return;
   const missing = [
     has.tls ? null : "--tls, or everybody on the way can read along",
     has.accounts ? null : "accounts (--plugin auth-users or auth-token), or everybody may come in",
   ].filter((one) => one !== null);
   throw new FshError("USAGE", {
-    subject: `--host ${hostname}`,
+    subject: `--host ${asked}`,
     detail: `other machines reach this address; add ${missing.join(", and ")}; --insecure does without`,
   });
-}
-
-/** Whether only this machine reaches the address, or all that a name stands for. */
-async function isOwn(hostname: string): Promise<boolean> {
-  if (isLoopback(hostname)) return true;
-  try {
-    const found = await lookup(hostname, { all: true });
-    return found.length > 0 && found.every(({ address }) => isLoopback(address));
-  } catch (cause) {
-    throw new FshError("UNKNOWN_HOST", { subject: hostname, cause });
-  }
 }

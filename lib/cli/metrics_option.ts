@@ -1,6 +1,6 @@
-import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Metrics } from "../server/metrics.ts";
+import { listenError } from "../transport/socket_error.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { parseWhole } from "./values.ts";
@@ -14,7 +14,7 @@ export const METRICS_OPTION: OptionRow = {
 /**
  * Serves the metrics where --metrics says so. Nothing of it is loaded otherwise.
  *
- * @throws {FshError} USAGE, ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED
+ * @throws {FshError} USAGE, ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST
  */
 export async function serveMetrics(args: Args, metrics: Metrics, log: Log): Promise<AsyncDisposable> {
   if (!args.has(METRICS_OPTION.name)) return { [Symbol.asyncDispose]: () => Promise.resolve() };
@@ -34,7 +34,7 @@ export async function serveMetrics(args: Args, metrics: Metrics, log: Log): Prom
     }, page);
     return { [Symbol.asyncDispose]: () => (end.abort(), server.finished) };
   } catch (cause) {
-    throw listenError(cause, formatAddress(hostname, port));
+    throw listenError(cause, { hostname, port, option: "--metrics" });
   }
 }
 
@@ -42,12 +42,4 @@ function parsePlace(text: string): { hostname: string; port: number } {
   const cut = text.lastIndexOf(":");
   const hostname = text.slice(0, Math.max(0, cut)).replace(/^\[|\]$/g, "") || "127.0.0.1";
   return { hostname, port: parseWhole(METRICS_OPTION.name, text.slice(cut + 1), { min: 0, max: 65535 }) };
-}
-
-function listenError(cause: unknown, subject: string): FshError {
-  if (cause instanceof Deno.errors.AddrInUse) {
-    return new FshError("ADDRESS_IN_USE", { subject, detail: "give --metrics another port", cause });
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) return new FshError("PORT_DENIED", { subject, cause });
-  return new FshError("ADDRESS_UNAVAILABLE", { subject, cause });
 }

@@ -1,7 +1,7 @@
 import { ClientTrust } from "../base/client_trust.ts";
-import { FshError, toFshError } from "../base/errors.ts";
+import { toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { osError } from "../storage/os_error.ts";
+import { requireText } from "../hooks/replace_file.ts";
 import type { Args, OptionRow } from "./args.ts";
 
 export const MUTUAL_OPTION: OptionRow = {
@@ -44,8 +44,8 @@ export class MutualTrust {
 
 async function read(file: string): Promise<ClientTrust> {
   try {
-    return await ClientTrust.parse(await Deno.readTextFile(file));
+    return await ClientTrust.parse(await requireText(file));
   } catch (error) {
-    throw error instanceof FshError ? error.about(file) : osError(error, file);
+    throw toFshError(error).about(file);
   }
 }

@@ -1,7 +1,7 @@
 import { FshError } from "../base/errors.ts";
 import { makeVerifier } from "../base/scram.ts";
 import { checkName } from "../hooks/account.ts";
-import { fileError, replaceFile } from "../hooks/replace_file.ts";
+import { readText, replaceFile, requireText } from "../hooks/replace_file.ts";
 import { formatUsersFile, parseUsersFile, publicKey, type UserEntry, type Users } from "../hooks/users_file.ts";
 import { ACCOUNT_OPTIONS, type AccountChange, accountOf } from "./account_options.ts";
 import type { Args, Subcommand } from "./args.ts";
@@ -104,11 +104,7 @@ function present(old: string | null, file: string): Users {
 }
 
 async function check(file: string): Promise<void> {
-  try {
-    parseUsersFile(await Deno.readTextFile(file), file);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.NotFound)) throw fileError(error, file);
-  }
+  present(await readText(file), file);
 }
 
 async function newPassword(user: string, signal: AbortSignal): Promise<string> {
@@ -123,9 +119,7 @@ async function newPassword(user: string, signal: AbortSignal): Promise<string> {
 }
 
 async function readKeys(file: string): Promise<string[]> {
-  const text = await Deno.readTextFile(file).catch((error) => {
-    throw fileError(error, file);
-  });
+  const text = await requireText(file);
   const lines = text.split("\n").filter((line) => line.trim() !== "" && !line.startsWith("#"));
   const keys = lines.map((line) => {
     const key = publicKey(line);

@@ -1,11 +1,8 @@
-import { decodeUtf8, printable } from "../base/bytes.ts";
+import { printable } from "../base/bytes.ts";
 import { Turns } from "../base/concurrency.ts";
-import { FshError } from "../base/errors.ts";
-import { writeRaw } from "./output.ts";
+import { askOnTerminal } from "./password_prompt.ts";
 import type { Progress } from "./progress.ts";
 
-/** More is no answer. */
-const MOST_BYTES = 256;
 /** Answers that are remembered, so that a file is not asked about again after a lost connection. */
 const REMEMBERED = 10_000;
 
@@ -34,8 +31,8 @@ export class ReplacePrompt {
       if (known !== undefined) return known;
       const release = this.#progress.hold();
       try {
-        writeRaw(`fsh: ${printable(path)} exists already. Replace it? [y]es, [N]o, [a]ll, n[o]ne: `);
-        return this.#understand(path, await this.#line());
+        const question = `fsh: ${printable(path)} exists already. Replace it? [y]es, [N]o, [a]ll, n[o]ne: `;
+        return this.#understand(path, await askOnTerminal(question, this.#signal));
       } finally {
         release();
       }
@@ -49,24 +46,5 @@ export class ReplacePrompt {
     const agreed = ["y", "yes"].includes(answer);
     if (this.#answers.size < REMEMBERED) this.#answers.set(path, agreed);
     return agreed;
-  }
-
-  /** What is typed up to the end of the line; the terminal hands over whole lines. */
-  async #line(): Promise<string> {
-    const interrupted = Promise.withResolvers<null>();
-    const onAbort = () => interrupted.resolve(null);
-    this.#signal.addEventListener("abort", onAbort);
-    if (this.#signal.aborted) onAbort();
-    const some = new Uint8Array(MOST_BYTES);
-    try {
-      const read = await Promise.race([Deno.stdin.read(some), interrupted.promise]);
-      if (this.#signal.aborted) throw new FshError("INTERRUPTED");
-      return decodeUtf8(some.subarray(0, read ?? 0));
-    } catch (error) {
-      if (error instanceof FshError) throw error;
-      return "";
-    } finally {
-      this.#signal.removeEventListener("abort", onAbort);
-    }
   }
 }

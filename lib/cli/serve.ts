@@ -93,7 +93,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       const storage = stack.adopt(await openStorage(args), (storage) => storage.close());
       warnUnconfined(log);
       const plugins = await startPlugins(args, { log, stack });
-      await refuseExposure(settings.hostname, {
+      refuseExposure({ asked: settings.hostname, bound: transport.listener.hostname }, {
         tls: tls !== null,
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
         insecure: args.has("insecure"),

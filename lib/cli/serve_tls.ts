@@ -2,9 +2,8 @@ import { Certificate } from "../base/certificate.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { certificatesIn, privateKeyIn } from "../base/pem.ts";
-import { stampOf } from "../hooks/file_stamp.ts";
-import { readText, replaceFile } from "../hooks/replace_file.ts";
-import { osError } from "../storage/os_error.ts";
+import { stampIfSeen, stampOf } from "../hooks/file_stamp.ts";
+import { readText, replaceFile, requireText } from "../hooks/replace_file.ts";
 import { makeSelfSigned } from "../transport/self_signed.ts";
 import { type Identity, TlsTransport } from "../transport/tls.ts";
 import type { Args, OptionRow } from "./args.ts";
@@ -99,9 +98,10 @@ export class ServerTls {
   }
 
   async #look(): Promise<void> {
-    const stamp = await stampOf([this.#files.cert, this.#files.key]);
+    // Files that are gone are no new certificate, nor are root's own where --user has gone on as somebody else.
+    const stamp = await stampIfSeen([this.#files.cert, this.#files.key]);
     // Whoever replaces two files does it one after the other.
-    if (stamp !== this.#stamp && stamp === this.#changing) await this.reload();
+    if (stamp !== null && stamp !== this.#stamp && stamp === this.#changing) await this.reload();
     else this.#changing = stamp;
   }
 
@@ -114,7 +114,7 @@ export class ServerTls {
 /** The server's own files; made if there are none. Of several that start at once, one makes them. */
 async function ownFiles(): Promise<Files> {
   const path = await configFile(OWN_FILE, "use --cert and --key");
-  if (await readable(path) === null) {
+  if (await readText(path) === null) {
     await replaceFile(path, async (old) => {
       if (old !== null) return old;
       const { cert, key } = await makeSelfSigned({ names: ["localhost", "127.0.0.1", "::1", ...hostNames()] });
@@ -122,15 +122,6 @@ async function ownFiles(): Promise<Files> {
     });
   }
   return { cert: path, key: path };
-}
-
-/** The text, or null if there is no such file; one that may not be read is somebody's all the same. */
-async function readable(path: string): Promise<string | null> {
-  try {
-    return await readText(path);
-  } catch (error) {
-    throw osError(error, path);
-  }
 }
 
 function hostNames(): string[] {
@@ -141,9 +132,7 @@ function hostNames(): string[] {
 async function readIdentity(files: Files): Promise<{ identity: Identity; certificate: Certificate }> {
   const wrong = (subject: string, detail: string) => new FshError("USAGE", { subject, detail });
   const secret = await readSecretFile(files.key);
-  const text = files.cert === files.key ? secret : await Deno.readTextFile(files.cert).catch((error) => {
-    throw osError(error, files.cert);
-  });
+  const text = files.cert === files.key ? secret : await requireText(files.cert);
   const key = privateKeyIn(secret);
   if (key === undefined) throw wrong(files.key, "it holds no unencrypted private key in PEM");
   const chain = certificatesIn(text).join("\n");

@@ -2,7 +2,7 @@ import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Account, Privileges } from "../native/native.ts";
 import { native } from "../native/load.ts";
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback } from "../base/address.ts";
 import type { Listener } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
 

@@ -10,7 +10,6 @@ import {
 import { walk } from "../storage/walk.ts";
 import { relativePath } from "../base/virtual_path.ts";
 import { type Entry, entryBytes, MAX_PAGE } from "../wire/field.ts";
-
 import { visible, walkVisible } from "./guarded_tree.ts";
 
 /** What a page takes while it is put together, with the names that it is made of, for each level of folders. In bytes. */

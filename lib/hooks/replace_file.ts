@@ -60,6 +60,13 @@ export async function readText(path: string): Promise<string | null> {
   }
 }
 
+/** As `readText`, where there has to be such a file. */
+export async function requireText(path: string): Promise<string> {
+  const text = await readText(path);
+  if (text === null) throw new FshError("NOT_FOUND", { subject: path });
+  return text;
+}
+
 async function openLocked(part: string, subject: string, options: ReplaceOptions): Promise<Deno.FsFile> {
   const { signal, wait = LOCK_WAIT } = options;
   const until = performance.now() + wait;
@@ -99,6 +106,7 @@ export function fileError(thrown: unknown, subject: string): FshError {
   if (thrown instanceof FshError) return thrown;
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   if (thrown instanceof Deno.errors.NotFound) return new FshError("NOT_FOUND", { subject, cause: thrown });
+  if (thrown instanceof Deno.errors.IsADirectory) return new FshError("IS_DIRECTORY", { subject, cause: thrown });
   if (thrown instanceof Deno.errors.PermissionDenied) return new FshError("NOT_PERMITTED", { subject, cause: thrown });
   if (/os error (28|122)\)/.test(text)) return new FshError("NO_SPACE", { subject, cause: thrown });
   return new FshError("STORAGE_FAILED", { subject, detail: text, cause: thrown });

@@ -15,8 +15,6 @@ export interface LimitRow {
   readonly always?: true;
   /** The option is not made from this table: sessions have it on either side, or it is more than a limit. */
   readonly shared?: true;
-  /** Counts by address: clients on this machine, who share theirs, are counted only where the option is given. */
-  readonly byAddress?: true;
   /** What whoever hits it is told; null: nobody is. */
   readonly error: ErrorName | null;
   readonly help: string;
@@ -45,7 +43,6 @@ export const LIMITS = {
     kind: "count",
     default: "1000",
     min: 1,
-    byAddress: true,
     error: "TOO_MANY_FROM_ADDRESS",
     help: "sessions from one address, of IPv6 one /64; this machine's own only if given; off",
   },
@@ -139,7 +136,6 @@ export const LIMITS = {
     kind: "count",
     default: "600",
     min: 1,
-    byAddress: true,
     error: null,
     help: "lines per minute about one address, errors aside; this machine's own only if given; off",
   },

@@ -1,3 +1,5 @@
+import { isLoopback, splitAddress } from "../base/address.ts";
+
 /** What is counted together as one peer. */
 export interface PeerAddress {
   /** An IPv4 address, or the /64 of an IPv6 one: whoever has one address of it mostly has all. */
@@ -6,15 +8,14 @@ export interface PeerAddress {
   readonly local: boolean;
 }
 
-/** `remote`: `address:port`, with brackets around an IPv6 address, as the runtime writes it. */
+/** `remote`: as for `splitAddress`. */
 export function peerAddress(remote: string): PeerAddress {
-  const cut = remote.lastIndexOf(":");
-  const address = (cut < 0 ? remote : remote.slice(0, cut)).replace(/^\[|\]$/g, "").toLowerCase();
+  const address = splitAddress(remote).address.toLowerCase();
   const mapped = /^::ffff:(\d{1,3}(?:\.\d{1,3}){3})$/.exec(address)?.[1];
   const v4 = mapped ?? (/^\d{1,3}(?:\.\d{1,3}){3}$/.test(address) ? address : null);
-  if (v4 !== null) return { key: v4, local: v4.startsWith("127.") };
+  if (v4 !== null) return { key: v4, local: isLoopback(v4) };
   if (!address.includes(":")) return { key: address, local: true };
-  return { key: `${network(address)}::/64`, local: address === "::1" };
+  return { key: `${network(address)}::/64`, local: isLoopback(address) };
 }
 
 /** The first 64 bits, `::` written out. */

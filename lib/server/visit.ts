@@ -1,3 +1,4 @@
+import { splitAddress } from "../base/address.ts";
 import type { CertificateFacts } from "../base/client_trust.ts";
 import type { Clock } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
@@ -121,9 +122,5 @@ export function errorFact(error: FshError): { name: string; code: number; messag
 }
 
 function sessionOf(connection: Connection): EventSession {
-  const { remote } = connection;
-  const cut = remote.lastIndexOf(":");
-  const address = cut < 0 ? remote : remote.slice(0, cut).replace(/^\[|\]$/g, "");
-  const port = Number(remote.slice(cut + 1)) || 0;
-  return { id: "", address, port, secure: isSecure(connection) };
+  return { id: "", ...splitAddress(connection.remote), secure: isSecure(connection) };
 }

@@ -1,4 +1,4 @@
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback, splitAddress } from "../base/address.ts";
 import type { Connection } from "../transport/transport.ts";
 
 /**
@@ -6,10 +6,5 @@ import type { Connection } from "../transport/transport.ts";
  * Only then may secrets cross it as they are.
  */
 export function isSecure(connection: Pick<Connection, "remote" | "secure">): boolean {
-  return connection.secure ?? isLoopback(addressOf(connection.remote));
-}
-
-/** `remote`: `address:port`, with brackets around an IPv6 address. */
-function addressOf(remote: string): string {
-  return remote.slice(0, remote.lastIndexOf(":")).replace(/^\[|\]$/g, "");
+  return connection.secure ?? isLoopback(splitAddress(connection.remote).address);
 }

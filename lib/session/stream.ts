@@ -90,6 +90,8 @@ export class Stream implements CommandStream {
   /** The host has heard that the stream is over. */
   #told = false;
   #waitingSince: number | null = null;
+  /** Milliseconds that the next frame has waited for credit in `afford`: the link took as much longer for it. */
+  #waited = 0;
   #weight: number = PRIORITIES.normal;
   /** A listing may wait as long as the files that it names are moving. */
   #mayWait = false;
@@ -141,9 +143,13 @@ export class Stream implements CommandStream {
     if (this.#credit >= bytes) return undefined;
     this.#waitingSince ??= this.#host.now();
     this.#mayWait = false;
+    const begun = this.#host.now();
     return new Promise<void>((resolve, reject) => {
       this.#creditWaiter = { bytes, resolve, reject };
-    }).finally(() => this.#waitingSince = null);
+    }).finally(() => {
+      this.#waitingSince = null;
+      this.#waited += this.#host.now() - begun;
+    });
   }
 
   get sendsRegions(): boolean {
@@ -191,12 +197,14 @@ export class Stream implements CommandStream {
     const packed = this.sendsZstd ? compressor?.compress(frame) : null;
     if (packed) sealFrame(packed, "DATA", this.id, { zstd: true });
     else sealFrame(frame, "DATA", this.id, { crc });
-    const begun = this.#host.now();
+    const begun = this.#host.now() - this.#waited;
+    this.#waited = 0;
     await this.#transmit("DATA", packed ?? frame, { cost: frame.length - HEADER_BYTES });
     compressor?.sent(packed?.length ?? frame.length, this.#host.now() - begun);
   }
 
   async sendRegion(region: FileRegion): Promise<void> {
+    this.#waited = 0;
     const header = dataHeader(this.id, region.length, region.crc);
     await this.#transmit("DATA", header, { cost: region.length, region });
   }

@@ -1,5 +1,7 @@
 import { Certificate, isAddress } from "../base/certificate.ts";
 import { FshError } from "../base/errors.ts";
+import { nodeConnectError } from "./socket_error.ts";
+import { clientHandshakeError, cutInHandshake } from "./tls_error.ts";
 import { type ConnectOptions, formatAddress } from "./transport.ts";
 import { PROTOCOL } from "./tls.ts";
 
@@ -7,7 +9,8 @@ import { PROTOCOL } from "./tls.ts";
  * Asks a server for its certificate, whatever that is, on a connection of its own over which nothing else is said. It
  * proves nothing: what is done next must check it.
  *
- * @throws {FshError} TLS_FAILED, HANDSHAKE_TIMEOUT, CERTIFICATE_UNUSABLE, INTERRUPTED
+ * @throws {FshError} REFUSED, UNREACHABLE, UNKNOWN_HOST, CONNECT_TIMEOUT, CONNECTION_RESET, CONNECTION_LOST, TLS_FAILED,
+ * HANDSHAKE_TIMEOUT, CERTIFICATE_UNUSABLE, INTERRUPTED
  */
 export async function probeCertificate(options: ConnectOptions): Promise<Certificate> {
   const { connect } = await import("node:tls");
@@ -24,11 +27,14 @@ export async function probeCertificate(options: ConnectOptions): Promise<Certifi
     ALPNProtocols: [PROTOCOL],
     ...(isAddress(hostname) ? {} : { servername: hostname }),
   });
-  socket.on("error", (cause) => reject(new FshError("TLS_FAILED", { subject, detail: cause.message, cause })));
-  socket.on("close", () => reject(new FshError("TLS_FAILED", { subject, detail: "cut off in the TLS handshake" })));
+  socket.on("error", (cause) => reject(nodeConnectError(cause, subject) ?? clientHandshakeError(cause, subject)));
+  socket.on("close", () => reject(cutInHandshake(subject)));
   socket.on("secureConnect", () => {
     try {
-      const { raw } = socket.getPeerCertificate();
+      const shown = socket.getPeerCertificate();
+      // The runtime says "secureConnect" after a handshake that failed, too; what went wrong follows.
+      if (!shown) return;
+      const { raw } = shown;
       if (!raw) throw new FshError("CERTIFICATE_UNUSABLE", { subject, detail: "it shows none" });
       resolve(Certificate.fromDer(raw));
     } catch (error) {

@@ -1,6 +1,6 @@
 import type { FileRegion } from "../base/file_region.ts";
 import { FshError } from "../base/errors.ts";
-import { isLoopback } from "../base/loopback.ts";
+import { isLoopback } from "../base/address.ts";
 import { native } from "../native/load.ts";
 import type { KeepAlive, NativeSocket } from "../native/native.ts";
 import { connectionError } from "./socket_error.ts";

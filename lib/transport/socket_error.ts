@@ -4,9 +4,7 @@ import { formatAddress, type ListenOptions } from "./transport.ts";
 /** What went wrong with a socket, told apart: refused, unreachable, reset, given up by the kernel, closed. */
 export function connectionError(cause: unknown, subject: string): FshError {
   const text = String(cause);
-  if (cause instanceof Deno.errors.ConnectionRefused) {
-    return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
-  }
+  if (cause instanceof Deno.errors.ConnectionRefused) return refused(cause, subject);
   if (
     cause instanceof Deno.errors.ConnectionReset || cause instanceof Deno.errors.ConnectionAborted ||
     cause instanceof Deno.errors.BrokenPipe
@@ -21,15 +19,50 @@ export function connectionError(cause: unknown, subject: string): FshError {
   return new FshError("CONNECTION_LOST", { subject, cause });
 }
 
-/** Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address. */
-export function listenError(cause: unknown, { hostname, port }: ListenOptions): FshError {
+/** As `connectionError`, for a socket of `node:tls` that connects; null: nothing is wrong with the connection itself. */
+export function nodeConnectError(cause: Error, subject: string): FshError | null {
+  switch ("code" in cause ? cause.code : undefined) {
+    case "ECONNREFUSED":
+      return refused(cause, subject);
+    case "ECONNRESET":
+    case "ECONNABORTED":
+    case "EPIPE":
+      return new FshError("CONNECTION_RESET", { subject, cause });
+    case "EHOSTUNREACH":
+    case "ENETUNREACH":
+    case "EADDRNOTAVAIL":
+      return new FshError("UNREACHABLE", { subject, cause });
+    case "ETIMEDOUT":
+      return new FshError("CONNECT_TIMEOUT", { subject, cause });
+    case "ENOTFOUND":
+    case "EAI_AGAIN":
+      return new FshError("UNKNOWN_HOST", { subject, cause });
+    default:
+      return null;
+  }
+}
+
+function refused(cause: unknown, subject: string): FshError {
+  return new FshError("REFUSED", { subject, detail: "is a server running there?", cause });
+}
+
+/**
+ * Why listening failed: ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST, naming the address.
+ *
+ * `option`: where the port can be changed.
+ */
+export function listenError(
+  cause: unknown,
+  { hostname, port, option = "--port" }: ListenOptions & { readonly option?: string },
+): FshError {
   const subject = formatAddress(hostname, port);
   if (cause instanceof Deno.errors.AddrInUse) {
-    return new FshError("ADDRESS_IN_USE", { subject, detail: "stop the other program or take another --port", cause });
+    const detail = `stop the other program, or give ${option} another port`;
+    return new FshError("ADDRESS_IN_USE", { subject, detail, cause });
   }
   if (cause instanceof Deno.errors.AddrNotAvailable) return new FshError("ADDRESS_UNAVAILABLE", { subject, cause });
   if (cause instanceof Deno.errors.PermissionDenied) {
-    const detail = port < 1024 ? "ports below 1024 need root; take a --port from 1024 on" : undefined;
+    const detail = port < 1024 ? `ports below 1024 need root; give ${option} one from 1024 on` : undefined;
     return new FshError("PORT_DENIED", { subject, detail, cause });
   }
   if (/lookup|resolv|Name or service/i.test(String(cause))) {

@@ -68,8 +68,8 @@ export class TlsTransport implements Transport {
   }
 
   /**
-   * @throws {FshError} as `dial`; HANDSHAKE_TIMEOUT, TLS_FAILED, CERTIFICATE_UNKNOWN, CERTIFICATE_EXPIRED,
-   * CERTIFICATE_NAME, CERTIFICATE_UNUSABLE, naming host and port
+   * @throws {FshError} as `dial`; HANDSHAKE_TIMEOUT, CONNECTION_LOST, CONNECTION_RESET, TLS_FAILED, CERTIFICATE_UNKNOWN,
+   * CERTIFICATE_EXPIRED, CERTIFICATE_NAME, CERTIFICATE_UNUSABLE, naming host and port
    */
   async connect(options: ConnectOptions): Promise<Connection> {
     const { hostname, port, signal } = options;

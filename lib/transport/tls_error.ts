@@ -15,7 +15,7 @@ export function tlsError(cause: unknown, subject: string): FshError {
 export function clientHandshakeError(cause: unknown, subject: string): FshError {
   const words = wordsOf(cause);
   const failed = (detail: string) => new FshError("TLS_FAILED", { subject, detail, cause });
-  if (cause instanceof Deno.errors.UnexpectedEof) return failed("it was cut off in the TLS handshake");
+  if (cause instanceof Deno.errors.UnexpectedEof) return cutInHandshake(subject, cause);
   if (!(cause instanceof Deno.errors.InvalidData)) return connectionError(cause, subject);
   if (words.startsWith("invalid peer certificate")) return certificateError(cause, subject);
   if (/corrupt message|InvalidMessage|InvalidContentType/.test(words)) {
@@ -25,6 +25,12 @@ export function clientHandshakeError(cause: unknown, subject: string): FshError 
   }
   if (words.includes("NoApplicationProtocol")) return failed("it speaks TLS, but not FSH/1 in it");
   return failed(words);
+}
+
+/** A link that fails may do so in the handshake as well; a server of another protocol may leave without an answer. */
+export function cutInHandshake(subject: string, cause?: unknown): FshError {
+  const detail = "cut off in the TLS handshake; if that is so each time, does the server speak TLS?";
+  return new FshError("CONNECTION_LOST", { subject, detail, cause });
 }
 
 /** As `tlsError`, for the handshake on the server's side. */

@@ -1,7 +1,8 @@
 // What only TLS has: peers that do not speak it, cut it off, want another protocol, or never finish the handshake.
-import { assertEquals, assertStringIncludes } from "@std/assert";
-import { isError } from "../../lib/base/errors.ts";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { isError, toFshError } from "../../lib/base/errors.ts";
 import { isSecure } from "../../lib/session/secure.ts";
+import { probeCertificate } from "../../lib/transport/probe.ts";
 import { makeSelfSigned } from "../../lib/transport/self_signed.ts";
 import { TlsTransport } from "../../lib/transport/tls.ts";
 import { type Connection, writeAll } from "../../lib/transport/transport.ts";
@@ -13,6 +14,8 @@ const HOST = "127.0.0.1";
 const identity = await makeSelfSigned({ names: [HOST] });
 const other = await makeSelfSigned({ names: [HOST] });
 const trusting = (certificate: string) => new TlsTransport({ anchor: { certificates: [certificate] } });
+
+const probe = (port: number) => probeCertificate({ hostname: HOST, port, timeout: 5000 });
 
 function close(...ends: { close(): void }[]): void {
   for (const end of ends) end.close();
@@ -97,6 +100,53 @@ Deno.test("tls: a server that shows another certificate, or speaks another proto
   assertStringIncludes(error.message, "not FSH/1");
   close(listener, ...taken);
   await accepting;
+});
+
+Deno.test("tls: who is cut off in the handshake, or finds nobody, may try again; with or without a look before", async () => {
+  for (const how of ["at once", "after the first message"] as const) {
+    const listener = Deno.listen({ hostname: HOST, port: 0 });
+    const { port } = listener.addr;
+    const cutting = (async () => {
+      for await (const connection of listener) {
+        if (how === "after the first message") await connection.read(new Uint8Array(4096)).catch(() => null);
+        connection.close();
+      }
+    })();
+    for (
+      const attempt of [() => new TlsTransport().connect({ hostname: HOST, port, timeout: 5000 }), () => probe(port)]
+    ) {
+      const error = toFshError(await assertRejects(attempt));
+      assertEquals(
+        [isError(error, "CONNECTION_LOST", "CONNECTION_RESET"), error.retryable],
+        [true, true],
+        error.message,
+      );
+      if (error.error === "CONNECTION_LOST") assertStringIncludes(error.message, "TLS handshake");
+    }
+    listener.close();
+    await cutting;
+    await assertFails(() => probe(port), "REFUSED");
+  }
+});
+
+Deno.test("tls: a server that answers in plain text is told apart from one that was cut off", async () => {
+  const listener = Deno.listen({ hostname: HOST, port: 0 });
+  const { port } = listener.addr;
+  const answering = (async () => {
+    for await (const connection of listener) {
+      await connection.read(new Uint8Array(4096)).catch(() => null);
+      await connection.write(bytesOf("220 ready when you are\r\n"));
+      connection.close();
+    }
+  })();
+  const error = await assertFails(
+    () => new TlsTransport().connect({ hostname: HOST, port, timeout: 5000 }),
+    "TLS_FAILED",
+  );
+  assertStringIncludes(error.message, "not TLS");
+  await assertFails(() => probe(port), "TLS_FAILED");
+  listener.close();
+  await answering;
 });
 
 Deno.test("tls: a silent server is given up, an interrupt ends the handshake", async () => {

@@ -159,7 +159,12 @@ Deno.test("--metrics: on loopback unless told otherwise, /metrics only, and a po
   }
   const { code, err } = await fsh(["serve", server.folder, "--port", "0", "--metrics", port]);
   assertEquals(code, 1, err);
-  assertMatch(err, new RegExp(`127\\.0\\.0\\.1:${port}: address already in use \\(give --metrics another port\\)`));
+  assertMatch(
+    err,
+    new RegExp(
+      `127\\.0\\.0\\.1:${port}: address already in use \\(stop the other program, or give --metrics another port\\)`,
+    ),
+  );
   for (const value of ["x", "127.0.0.1", "70000", ":"]) {
     assertEquals((await fsh(["serve", server.folder, "--metrics", value])).code, 2, value);
   }

@@ -2,6 +2,7 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { eventually, FSH, fsh, scratch, ServerProcess } from "../support/program.ts";
+import { TestUser } from "../support/tls_programs.ts";
 
 /** nobody, and its group, by numbers: their names differ between systems. */
 const NOBODY = 65534;
@@ -170,6 +171,23 @@ Deno.test({ name: "a file of accounts must be the user's to read; homes are made
   assertEquals(listed.code, 0, listed.err);
   assertEquals((await Deno.stat(join(folder, "homes/an"))).uid, NOBODY);
 });
+
+Deno.test(
+  { name: "--tls: root's own key and certificate go on to count, without a word about them", ignore },
+  async () => {
+    await using owner = await TestUser.make();
+    await using server = await ServerProcess.start({
+      folder: await servedFolder(),
+      args: ["--user", USER, "--tls"],
+      env: owner.env,
+    });
+    // Longer than two looks at the files, which nobody can't see.
+    await new Promise((resolve) => setTimeout(resolve, 5000));
+    assertEquals((await owner.fsh(["get", "--accept-new", `${server.url}open`, "-"])).out, "for all");
+    await server.stop();
+    assertEquals(server.log.includes(" error "), false, server.log);
+  },
+);
 
 Deno.test({ name: "whatever is missing is named, and nothing is served", ignore }, async () => {
   const folder = await servedFolder();

@@ -1,6 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { Stream } from "../../../lib/session/stream.ts";
 import type { MessageOf } from "../../../lib/wire/codec.ts";
+import { Compressor } from "../../../lib/wire/compression.ts";
 import { HEADER_BYTES } from "../../../lib/wire/frames.ts";
 import { assertFails } from "../../support/named_errors.ts";
 import { RecordingHost } from "../../support/recording_host.ts";
@@ -49,6 +50,21 @@ Deno.test("a sender stops at the window and goes on when it is granted more", as
   one.receiveCredit(1);
   await blocked;
   assertEquals(host.sent.length, 2);
+});
+
+Deno.test("what waits for credit before it is read finds out, too, that the link is slow", async () => {
+  for (const [ms, slow] of [[1, false], [1000, true]] as const) {
+    const host = new RecordingHost();
+    const one = stream(host);
+    const compressor = new Compressor("auto");
+    await one.sendData(data(WINDOW), { crc: 0, compressor });
+    const room = one.afford(WINDOW);
+    host.time += ms;
+    one.receiveCredit(WINDOW);
+    await room;
+    await one.sendData(data(WINDOW), { crc: 0, compressor });
+    assertEquals(compressor.isActive, slow, `after ${ms} ms`);
+  }
 });
 
 Deno.test("a window that opens by a byte at a time gets whole frames, never crumbs", async () => {
