@@ -38,6 +38,7 @@ export class WorkTurns {
   #mover: WorkShare | null = null;
   #moved = -Infinity;
   #movedBefore = -Infinity;
+  #closed = false;
 
   constructor({ clock, after = (call) => void setImmediate(call) }: WorkTurnsOptions) {
     this.#clock = clock;
@@ -50,6 +51,7 @@ export class WorkTurns {
 
   /** Nobody will ask any more. */
   close(): void {
+    this.#closed = true;
     this.#cancelRest();
   }
 
@@ -106,7 +108,7 @@ export class WorkTurns {
     this.#after(() => {
       const took = this.#clock.now() - begun;
       share.used += took;
-      if (this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
+      if (!this.#closed && this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
       else this.#next();
     });
   }
