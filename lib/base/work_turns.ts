@@ -108,7 +108,7 @@ export class WorkTurns {
     this.#after(() => {
       const took = this.#clock.now() - begun;
       share.used += took;
-      if (this.othersMove(share) && !this.#closed) this.#cancelRest = this.#clock.after(took, () => this.#next());
+      if (!this.#closed && this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
       else this.#next();
     });
   }

@@ -35,6 +35,25 @@ Deno.test("work that nobody is in the way of goes on at once, and lets the event
   assertEquals(log.length, 6);
 });
 
+Deno.test("no rest begins once it is closed, though a turn ends only then", () => {
+  let rests = 0;
+  class Counting extends ManualClock {
+    override after(ms: number, call: () => void): () => void {
+      rests++;
+      return super.after(ms, call);
+    }
+  }
+  for (const closed of [false, true]) {
+    const due: (() => void)[] = [];
+    const turns = new WorkTurns({ clock: new Counting(), after: (call) => due.push(call) });
+    turns.join().moved();
+    turns.join().task(never).turn();
+    if (closed) turns.close();
+    for (const call of due) call();
+    assertEquals(rests, 1, closed ? "closed" : "open");
+  }
+});
+
 Deno.test("sessions take turns of equal length, however many requests one of them has", async () => {
   const { clock, turns, round } = scheduler();
   const log: string[] = [];
