@@ -6,7 +6,14 @@ export async function onTerminal(
   how: { readonly after: string; readonly typed: string; readonly env?: Readonly<Record<string, string>> },
 ): Promise<{ code: number; shown: string }> {
   const child = new Deno.Command("script", {
-    args: ["--quiet", "--return", "--command", command.join(" ") + "; echo status $?; stty -a", "/dev/null"],
+    // Ctrl-C is for the command; the shell around it goes on and tells.
+    args: [
+      "--quiet",
+      "--return",
+      "--command",
+      `trap : INT; ${command.join(" ")}; echo status $?; stty -a`,
+      "/dev/null",
+    ],
     env: { ...NOTHING, FSH_LOG: "", FSH_URL: "", ...how.env },
     stdin: "piped",
     stdout: "piped",
