@@ -37,6 +37,8 @@ Deno.test(`${SESSIONS} idle sessions cost little memory and time, and their hear
       "60s",
       "--max-sessions",
       String(SESSIONS + 100),
+      "--max-per-user",
+      "off",
     ],
     env: { FSH_LOG: "warn" },
     command: manyFiles(FSH),
