@@ -134,7 +134,7 @@ export const LIMITS = {
   logLines: {
     option: "max-log-lines",
     kind: "count",
-    default: "600",
+    default: "120",
     min: 1,
     error: null,
     help: "lines per minute about one address, errors aside; this machine's own only if given; off",

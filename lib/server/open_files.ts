@@ -18,11 +18,19 @@ import type {
 /** How long a request waits for a file to be closed elsewhere, in milliseconds, before it is refused. */
 export const FILE_PATIENCE = 2000;
 
+/** Of all slots, the last ones: for sessions that have no file open. */
+const RESERVED = 1 / 8;
+
+interface Waiting {
+  readonly session: SessionFiles;
+  readonly next: () => void;
+}
+
 /** Counts files that are open, and makes those beyond `most` wait their turn: a little, then TOO_MANY_FILES. */
 export class FileSlots {
   readonly #most: number;
   readonly #clock: Clock;
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting = new Set<Waiting>();
   #held = 0;
 
   constructor(most: number, clock: Clock = systemClock) {
@@ -35,45 +43,80 @@ export class FileSlots {
     return this.#held;
   }
 
+  /** One session's part. */
+  join(): SessionFiles {
+    return new SessionFiles(this);
+  }
+
   /** Resolves to what gives the slot back; calling that again does nothing. @throws {FshError} TOO_MANY_FILES */
-  async take(subject: string): Promise<() => void> {
-    if (this.#held >= this.#most || this.#waiting.size > 0) await this.#turn(subject);
-    else this.#held++;
+  async take(session: SessionFiles, subject: string): Promise<() => void> {
+    if (this.#mayHave(session)) this.#grant(session);
+    else await this.#turn(session, subject);
     let given = false;
     return () => {
       if (given) return;
       given = true;
-      this.#give();
+      session.held--;
+      this.#held--;
+      this.#serve();
     };
   }
 
-  /** A slot passes straight from who gives it to who waits longest. */
-  #turn(subject: string): Promise<void> {
+  #mayHave(session: SessionFiles): boolean {
+    const free = this.#most - this.#held;
+    return free > (session.held === 0 ? 0 : Math.floor(this.#most * RESERVED));
+  }
+
+  #grant(session: SessionFiles): void {
+    session.held++;
+    this.#held++;
+  }
+
+  #turn(session: SessionFiles, subject: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(FILE_PATIENCE, () => {
-        this.#waiting.delete(next);
+        this.#waiting.delete(waiting);
         reject(new FshError("TOO_MANY_FILES", { subject, detail: `at most ${this.#most} at once; try again later` }));
       });
-      const next = () => (cancel(), resolve());
-      this.#waiting.add(next);
+      const waiting = { session, next: () => (cancel(), resolve()) };
+      this.#waiting.add(waiting);
     });
   }
 
-  #give(): void {
-    const [next] = this.#waiting;
-    if (!next) return void this.#held--;
+  /** The next slot is for who has the fewest, and among those for who waits longest. */
+  #serve(): void {
+    let next: Waiting | undefined;
+    for (const one of this.#waiting) if (one.session.held < (next?.session.held ?? Infinity)) next = one;
+    if (!next || !this.#mayHave(next.session)) return;
     this.#waiting.delete(next);
-    next();
+    this.#grant(next.session);
+    next.next();
+  }
+}
+
+/** The files of one session. */
+export class SessionFiles {
+  /** That are open. */
+  held = 0;
+  readonly #all: FileSlots;
+
+  constructor(all: FileSlots) {
+    this.#all = all;
+  }
+
+  /** As `FileSlots.take`. */
+  take(subject: string): Promise<() => void> {
+    return this.#all.take(this, subject);
   }
 }
 
 /** A storage that holds no more files open at once than there are slots; everything else it passes on. */
 export class CountedStorage implements Storage {
   readonly #inner: Storage;
-  readonly #slots: FileSlots;
+  readonly #slots: SessionFiles;
   #strict: Storage | null = null;
 
-  constructor(inner: Storage, slots: FileSlots) {
+  constructor(inner: Storage, slots: SessionFiles) {
     this.#inner = inner;
     this.#slots = slots;
   }

@@ -107,7 +107,6 @@ export class Server {
   readonly #entrance: Entrance;
   readonly #farewell: Farewell;
   readonly #files: FileSlots;
-  readonly #storage: Storage;
   readonly #lines: LineLimit;
   readonly #pace: Pace | null;
   /** What it has counted so far. */
@@ -132,7 +131,6 @@ export class Server {
     this.#entrance = new Entrance({ ...bounds, sessions: maxSessions });
     this.#farewell = new Farewell(clock);
     this.#files = new FileSlots(bounds.files, clock);
-    this.#storage = new CountedStorage(storage, this.#files);
     this.#lines = new LineLimit({ ...bounds.logLines, clock, suppressed: () => this.#suppressed() });
     this.#pace = bounds.minRate > 0 ? new Pace({ clock, least: bounds.minRate, sessions: this.#sessions }) : null;
     this.#options = { ...options, log: this.#lines.wrap(options.log) };
@@ -252,7 +250,8 @@ export class Server {
 
   async #run(connection: Connection, visit: Visit, { guest, memory }: Admitted): Promise<void> {
     const { readOnly, limiter } = this.#options;
-    const [storage, clock, metrics, bounds] = [this.#storage, this.#clock, this.metrics, this.#bounds];
+    const [clock, metrics, bounds] = [this.#clock, this.metrics, this.#bounds];
+    const storage = new CountedStorage(this.#options.storage, this.#files.join());
     const { log } = visit;
     const load = this.#load.join();
     const { authenticate = visit.authenticate } = this.#options;

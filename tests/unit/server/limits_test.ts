@@ -43,7 +43,7 @@ Deno.test("the defaults are what the table says", () => {
     put: Infinity,
     keepFree: 0,
     minRate: 10,
-    logLines: { most: 600, local: false },
+    logLines: { most: 120, local: false },
   });
   const most = native().process?.mostDescriptors;
   assertEquals(files, most ? Math.min(8192, most >> 2) : 256);

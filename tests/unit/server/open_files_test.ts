@@ -12,7 +12,8 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 Deno.test("whoever finds all slots taken waits in line, and is refused by name when that takes too long", async () => {
   const clock = new ManualClock();
-  const slots = new FileSlots(1, clock);
+  const all = new FileSlots(1, clock);
+  const slots = all.join();
   const give = await slots.take("/a");
   const order: string[] = [];
   const second = slots.take("/b").then((give) => (order.push("second"), give));
@@ -32,7 +33,7 @@ Deno.test("whoever finds all slots taken waits in line, and is refused by name w
 
 Deno.test("a file holds its slot from its opening to its end, whatever that is", async () => {
   const slots = new FileSlots(10);
-  const storage = new CountedStorage(new MemoryStorage(), slots);
+  const storage = new CountedStorage(new MemoryStorage(), slots.join());
   await store(storage, "/file", "content");
   assertEquals(slots.held, 0);
   const reader = await storage.strict().openRead(FILE);
@@ -56,4 +57,21 @@ Deno.test("a file holds its slot from its opening to its end, whatever that is",
   }
   await storage.writeSmall([{ path: FILE, content: bytesOf("x") }]);
   assertEquals(slots.held, 0);
+});
+
+Deno.test("the last slots are for sessions without any, and the next one for who has the fewest", async () => {
+  const clock = new ManualClock();
+  const all = new FileSlots(16, clock);
+  const [greedy, modest] = [all.join(), all.join()];
+  const gives: (() => void)[] = [];
+  for (let i = 0; i < 14; i++) gives.push(await greedy.take("/greedy"));
+  const order: string[] = [];
+  const more = greedy.take("/greedy").then(() => order.push("greedy"));
+  gives.push(await modest.take("/modest"), await all.join().take("/third"));
+  const second = modest.take("/modest").then(() => order.push("modest"));
+  const fourth = all.join().take("/fourth").then(() => order.push("fourth"));
+  for (const give of gives) give();
+  await Promise.all([more, second, fourth]);
+  assertEquals(order, ["fourth", "modest", "greedy"]);
+  assertEquals(all.held, 3);
 });
