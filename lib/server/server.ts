@@ -120,7 +120,7 @@ export class Server {
   #cancelIdle: (() => void) | null = null;
 
   private constructor(options: ServerOptions, listener: Listener) {
-    const { clock = systemClock, maxSessions, storage } = options;
+    const { clock = systemClock, maxSessions } = options;
     const bounds = this.#bounds = { ...UNBOUNDED, ...options.bounds };
     this.#clock = clock;
     this.#listener = listener;

@@ -1,5 +1,5 @@
 import { LIMITS } from "../../lib/server/limits.ts";
-import { assert, assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual, assertLessOrEqual } from "@std/assert";
 import { type PatternName, PATTERNS, VICTIM } from "../support/attack/patterns.ts";
 import { Attack, type Damage } from "../support/attackers.ts";
 import { type Done, work } from "../support/honest_client.ts";
