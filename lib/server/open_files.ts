@@ -63,6 +63,8 @@ export class FileSlots {
   }
 
   #mayHave(session: SessionFiles): boolean {
+    // Without a limit there is nothing to reserve.
+    if (this.#most === Infinity) return true;
     const free = this.#most - this.#held;
     return free > (session.held === 0 ? 0 : Math.floor(this.#most * RESERVED));
   }

@@ -75,3 +75,9 @@ Deno.test("the last slots are for sessions without any, and the next one for who
   assertEquals(order, ["fourth", "modest", "greedy"]);
   assertEquals(all.held, 3);
 });
+
+Deno.test("without a limit a session may have as many as it likes", async () => {
+  const session = new FileSlots(Infinity).join();
+  for (let i = 0; i < 100; i++) await session.take("/file");
+  assertEquals(session.held, 100);
+});
