@@ -84,8 +84,9 @@ for (const direction of ["get", "put"] as const) {
       assertEquals(damaged.code, 6, `${damaged.err.split("\n").length} lines: ${damaged.err.slice(-400)}`);
       assertMatch(damaged.err, DAMAGED);
       for (const { name, source, target, hit } of files) {
-        if (hit || isOld(target)) await assertOld(target);
-        else assertEquals(await Deno.readFile(target), await Deno.readFile(source), name);
+        // The server may still be committing files that came whole before the damage.
+        if (hit) await assertOld(target);
+        else if (!isOld(target)) assertEquals(await Deno.readFile(target), await Deno.readFile(source), name);
       }
       assert(!(await fsh(["ls", "-R", server.url])).out.includes(".fsh-part-"));
       const again = await move(stage, server.url, "tree", "", "-r", "--resume");
