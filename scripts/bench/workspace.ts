@@ -5,6 +5,10 @@ import type { Contender, Reset, Unit } from "./measure.ts";
 
 const MIB = 1024 * 1024;
 const FILE_BYTES = 4096;
+/** Bytes of free memory in one piece: what a host takes back is larger. */
+const WARM_PIECE = 512 * 1024;
+/** Times what one run writes: its page cache, its processes and their sockets. */
+const WARM_ROOM = 3;
 
 export class Workspace implements AsyncDisposable {
   readonly #folder: string;
@@ -13,6 +17,7 @@ export class Workspace implements AsyncDisposable {
   readonly files: number;
   #noted = new Set<string>();
   #aside = 0;
+  #warmed = 0;
 
   private constructor(folder: string, size: number, files: number) {
     this.#folder = folder;
@@ -112,33 +117,50 @@ export class Workspace implements AsyncDisposable {
     return async (makes) => {
       throwIfInterrupted();
       if (makes) await this.#clear(makes);
+      if (bytes > 0) await this.#warm(bytes);
       // Dirty pages of the one before must not slow the next.
       await run("sync");
-      if (bytes > 0) await this.#warm(bytes);
     };
   }
 
   /**
-   * Removes a file, and puts a folder aside until the end: for a minute ext4 steps around every inode that was deleted, one
-   * by one, and a tree that is made then costs ten times as much, whoever makes it.
+   * Removes a file, or a folder of files, and puts a tree aside until the end: for a minute ext4 steps around every inode
+   * that was deleted, one by one, and a tree that is made then costs ten times as much, whoever makes it.
    */
   async #clear(path: string): Promise<void> {
     const info = await Deno.lstat(path).catch(() => null);
     if (info === null) return;
-    if (!info.isDirectory) return await Deno.remove(path);
+    const isTree = info.isDirectory && (await Array.fromAsync(Deno.readDir(path))).some((entry) => entry.isDirectory);
+    if (!isTree) return await Deno.remove(path, { recursive: true });
     const aside = join(this.#folder, "aside");
     await Deno.mkdir(aside, { recursive: true });
     await Deno.rename(path, join(aside, String(this.#aside++)));
   }
 
   /**
-   * Fills and frees as much of the page cache as a round needs. A virtual machine gets memory from its host only when it
-   * is first touched, at a tenth of the speed; which contender happened to pay for that would decide the round.
+   * Sees to it that as much memory as a run fills is at hand. A virtual machine may give free memory back to its host,
+   * in blocks of 2 MiB and more, and gets it again only when it is touched, at a tenth of the speed; which contender
+   * happens to pay for that would decide the round. So two files are written by turns and one is removed: what becomes
+   * free lies in pieces too small to be given back, as long as the other is in the page cache.
    */
   async #warm(bytes: number): Promise<void> {
-    const scratch = join(this.#folder, "scratch");
-    await run("dd", "if=/dev/zero", `of=${scratch}`, "bs=1M", `count=${Math.ceil(bytes * 1.1 / MIB) + 16}`);
-    await Deno.remove(scratch);
+    const wanted = Math.ceil(WARM_ROOM * bytes / WARM_PIECE);
+    if (wanted <= this.#warmed) return;
+    const [kept, freed] = [join(this.#folder, `kept-${wanted}`), join(this.#folder, "freed")];
+    {
+      using one = await Deno.open(kept, { write: true, createNew: true });
+      using other = await Deno.open(freed, { write: true, createNew: true });
+      const chunk = new Uint8Array(WARM_PIECE / 8);
+      for (let piece = this.#warmed; piece < wanted; piece++) {
+        throwIfInterrupted();
+        for (const file of [one, other]) {
+          for (let i = 0; i < 8; i++) await file.write(chunk);
+        }
+      }
+    }
+    await run("sync");
+    await Deno.remove(freed);
+    this.#warmed = wanted;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
