@@ -305,5 +305,10 @@ Deno.test(
     assertEquals(names(join(local.path, "config", "fsh", "run")).length, 1);
     assertEquals((await local.run("sessions")).code, 0);
     assertEquals(await elsewhere.stop(), 0);
+    // Nowhere to put it: that is said, and the server starts all the same.
+    const nowhere = { HOME: "/proc/nothing", XDG_RUNTIME_DIR: "", XDG_CONFIG_HOME: "" };
+    await using homeless = await ServerProcess.start({ env: nowhere });
+    await homeless.logged(/no control socket; --control PATH/);
+    assertEquals((await fsh(["ls", homeless.url])).code, 0);
   },
 );
