@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
+import { sleep } from "../../../lib/base/clock.ts";
 import { ControlSocket, isAlive } from "../../../lib/server/control_socket.ts";
 import { assertFails } from "../../support/named_errors.ts";
 
@@ -16,7 +17,23 @@ async function folder() {
 
 /** Leaves a socket behind that nobody listens to. */
 function leaveDead(path: string): void {
-  Deno.listen({ transport: "unix", path }).close();
+  // The runtime takes away the path that it was told, and no other.
+  using _made = Deno.listen({ transport: "unix", path: `${path}.made` });
+  Deno.linkSync(`${path}.made`, path);
+}
+
+/** Has everybody hear of a dead socket at the same time, and only then act. */
+function lateAnswers(): Disposable {
+  const { connect } = Deno;
+  const late = async (options: Deno.UnixConnectOptions) => {
+    try {
+      return await connect(options);
+    } finally {
+      await sleep(10);
+    }
+  };
+  Object.assign(Deno, { connect: late });
+  return { [Symbol.dispose]: () => void Object.assign(Deno, { connect }) };
 }
 
 Deno.test({ name: "a socket is its owner's alone, and gone with its server", ...options }, async () => {
@@ -31,6 +48,7 @@ Deno.test({ name: "a socket is its owner's alone, and gone with its server", ...
 });
 
 Deno.test({ name: "a dead socket is replaced; of many who try at once, one gets it", ...options }, async () => {
+  using _late = lateAnswers();
   for (let round = 0; round < 20; round++) {
     await using place = await folder();
     if (round % 2 === 0) leaveDead(place.socket);
