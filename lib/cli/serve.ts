@@ -20,6 +20,7 @@ import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.
 import { rateLimit } from "./transfer_options.ts";
 import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
+import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
@@ -48,7 +49,10 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
 
 --tls keeps key and certificate in $XDG_CONFIG_HOME/fsh/server.pem, or ~/.config/fsh/server.pem, and prints the
 certificate's fingerprint, by which clients can tell it from others. A changed certificate counts from then on, by itself
-or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.`,
+or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.
+
+--classic serves programs that speak the classic protocol, from the same folder and by the same rules. It has neither
+encryption nor accounts: this machine only, or --insecure, and nobody where plugins want accounts.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
@@ -77,6 +81,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     ...LIMIT_OPTIONS,
     MEMORY_OPTION,
     METRICS_OPTION,
+    CLASSIC_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -88,6 +93,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     {
       await using stack = new AsyncDisposableStack();
       const { transport, tls, mutual } = await openFront(args, { settings, log, stack });
+      const classic = stack.use(await bindClassic(args, settings));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
       await enterUser(args, { log, listener: transport.listener, folder: folderOf(args) });
       const storage = stack.adopt(await openStorage(args), (storage) => storage.close());
@@ -100,6 +106,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       });
       const server = await Server.start({
         transport,
+        classic: classic?.listener,
         clientTrust: mutual && (() => mutual.current),
         storage,
         log,
@@ -120,6 +127,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       const { fingerprint } = tls ?? {};
       const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
+      announceClassic(args, classic, log);
       log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);

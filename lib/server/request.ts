@@ -8,13 +8,13 @@ import type { CommandContext, RequestBounds } from "../session/command.ts";
 import { contentCheck } from "../session/content_check.ts";
 import { Evaluator } from "../session/evaluator.ts";
 import { Guard } from "../session/guard.ts";
-import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
 import type { RequestName } from "../wire/frames.ts";
 import { limitOf } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { RequestReport } from "./report.ts";
+import type { ServedStream } from "./served.ts";
 import type { Visit } from "./visit.ts";
 
 export interface RequestOptions {
@@ -35,7 +35,7 @@ export interface RequestOptions {
 const TRANSFERS: readonly RequestName[] = ["GET", "PUT", "GETS", "PUTS"];
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
-export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
+export async function serveRequest(stream: ServedStream, request: Message, options: RequestOptions): Promise<void> {
   const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
