@@ -3,11 +3,12 @@ import type { Clock } from "../base/clock.ts";
 import { FshError, toFshError } from "../base/errors.ts";
 import type { FileRegion } from "../base/file_region.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
+import { WaitLimit } from "../base/wait_limit.ts";
 import { LEAST_PAYLOAD } from "../commands/send_buffers.ts";
 import type { Sink } from "../session/command.ts";
 import type { SessionLoad } from "../session/load.ts";
-import { type Connection, writeAll, writeWithRegion } from "../transport/transport.ts";
-import { Deadline } from "./deadline.ts";
+import { type Connection, writeAll } from "../transport/transport.ts";
+import { writeWholeRegion } from "../transport/whole_region.ts";
 
 /** What is read at once while no file comes, in bytes: part of every session's share of memory. */
 const SMALL = 4096;
@@ -42,7 +43,7 @@ export class ClassicWire {
   failure: FshError | null = null;
   readonly #connection: Connection;
   readonly #options: ClassicWireOptions;
-  readonly #deadline: Deadline;
+  readonly #limit: WaitLimit;
   readonly #buffer = new Uint8Array(SMALL);
   #at = 0;
   #end = 0;
@@ -51,17 +52,17 @@ export class ClassicWire {
   constructor(connection: Connection, options: ClassicWireOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#deadline = new Deadline(options.clock, (error) => this.fail(error));
+    this.#limit = new WaitLimit(options.clock, (error) => this.fail(error));
   }
 
   /** Whether the client is being waited for. */
   get waits(): boolean {
-    return this.#deadline.since !== null;
+    return this.#limit.since !== null;
   }
 
   /** Since when the client has kept this side from giving memory back. */
   get waitsSince(): number | null {
-    return this.#holdsMemory ? this.#deadline.since : null;
+    return this.#holdsMemory ? this.#limit.since : null;
   }
 
   get sendsRegions(): boolean {
@@ -184,7 +185,7 @@ export class ClassicWire {
   writeRegion(bytes: Uint8Array, region: FileRegion): Promise<void> {
     this.carried += region.length;
     this.#options.load?.moved(region.length);
-    return this.#send(() => writeWithRegion(this.#connection, bytes, region, this.#moved));
+    return this.#send(() => writeWholeRegion(this.#connection, bytes, { region, moved: this.#moved }));
   }
 
   #send(work: () => Promise<void>): Promise<void> {
@@ -193,18 +194,18 @@ export class ClassicWire {
 
   readonly #moved = (bytes: number) => {
     this.sent += bytes;
-    this.#deadline.extend(this.#stall);
+    this.#limit.extend(this.#stall);
   };
 
   async #awaiting<T>(limit: number, late: () => FshError, work: () => Promise<T>): Promise<T> {
     if (this.failure) throw this.failure;
-    this.#deadline.begin(limit, late);
+    this.#limit.begin(limit, late);
     try {
       return await work();
     } catch (error) {
       throw this.failure ??= toFshError(error);
     } finally {
-      this.#deadline.end();
+      this.#limit.end();
     }
   }
 
@@ -241,7 +242,7 @@ export class ClassicWire {
 
   /** May be called again. */
   close(): void {
-    this.#deadline.stop();
+    this.#limit.stop();
     this.#connection.close();
   }
 }

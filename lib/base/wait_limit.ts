@@ -1,8 +1,8 @@
-import type { Clock } from "../base/clock.ts";
-import type { FshError } from "../base/errors.ts";
+import type { Clock } from "./clock.ts";
+import type { FshError } from "./errors.ts";
 
 /** A limit for one wait after another, with a single timer that is set anew only when it rings. */
-export class Deadline {
+export class WaitLimit {
   readonly #clock: Clock;
   readonly #passed: (error: FshError) => void;
   #since: number | null = null;
