@@ -18,6 +18,8 @@ import { type ClientOptions, DEFAULT_TIMEOUTS, type Remote } from "./client.ts";
 
 /** Names that are read at once. */
 const PAGE = 256;
+/** A file that is no larger, in bytes, is sooner read to its end than hung up on, when only its size is wanted. */
+const CHEAP = 64 * 1024;
 
 export interface ClassicServer {
   readonly hostname: string;
@@ -107,10 +109,7 @@ export class ClassicClient implements Remote {
 
   async get(path: string, options: GetOptions): Promise<Sum & { info: Info }> {
     const name = nameOf(path);
-    const size = await this.#use(async (link) => {
-      await link.write(concatBytes([Uint8Array.of(CLASSIC.get), name]));
-      return await link.size();
-    });
+    const size = await this.#use((link) => askSize(link, name));
     if (size === 0) throw notFound(path);
     const info = infoOf(size);
     return await this.#use(async (link) => {
@@ -138,7 +137,8 @@ export class ClassicClient implements Remote {
       for await (const page of this.list("/")) if (page.some((entry) => `/${entry.name}` === path)) return this.#drop();
       throw new FshError("NOT_CONFIRMED", { subject: path, detail: "its list does not have the name" });
     }
-    const there = await this.#sizeOf(name);
+    const there = size > CHEAP ? await this.#sizeOf(name) : await this.#use((link) => readSize(link, name));
+    if (there > CHEAP) this.#drop();
     if (there === size) return;
     if (there === 0) throw new FshError("NOT_CONFIRMED", { subject: path, detail: "it has no such file" });
     throw new FshError("SIZE_MISMATCH", { subject: path, detail: `${size} bytes were put, ${there} are there` });
@@ -148,8 +148,7 @@ export class ClassicClient implements Remote {
   async #sizeOf(name: Uint8Array): Promise<number> {
     const link = await this.#open();
     try {
-      await link.write(concatBytes([Uint8Array.of(CLASSIC.get), name]));
-      return await link.size();
+      return await askSize(link, name);
     } finally {
       link.abort();
     }
@@ -201,6 +200,18 @@ export class ClassicClient implements Remote {
       throw error;
     }
   }
+}
+
+async function askSize(link: ClassicLink, name: Uint8Array): Promise<number> {
+  await link.write(concatBytes([Uint8Array.of(CLASSIC.get), name]));
+  return await link.size();
+}
+
+/** The size of a file, whose bytes are read to nowhere unless they are many. */
+async function readSize(link: ClassicLink, name: Uint8Array): Promise<number> {
+  const size = await askSize(link, name);
+  if (size > 0 && size <= CHEAP) await link.fill(new Uint8Array(size), "a file");
+  return size;
 }
 
 async function receive(link: ClassicLink, info: Info, path: string, options: GetOptions): Promise<Sum> {
