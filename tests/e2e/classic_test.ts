@@ -2,7 +2,6 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { equalBytes } from "../../lib/base/bytes.ts";
 import {
   ClassicPeer,
-  classicPort,
   type Cut,
   getCommand,
   LIST,
@@ -11,25 +10,18 @@ import {
   putCommand,
   sizeField,
 } from "../support/classic_peer.ts";
-import { eventually, names, peakMemory, ServerProcess } from "../support/program.ts";
-import { inMemory } from "../support/ram.ts";
+import { serveClassic } from "../support/classic_server.ts";
+import { eventually, names, peakMemory } from "../support/program.ts";
 import { Random } from "../support/random.ts";
 
 const LONG = Deno.env.get("FSH_LONG") === "1";
 /** Of the large file, in bytes. */
 const LARGE = (LONG ? 1024 : 64) * 1024 * 1024;
 
-async function serve(...args: string[]): Promise<{ server: ServerProcess; port: number }> {
-  const folder = Deno.makeTempDirSync({ prefix: "fsh-e2e-", ...inMemory(LARGE + 64 * 1024 * 1024) });
-  const server = await ServerProcess.start({ args: ["--classic", "0", ...args], folder });
-  const port = await eventually("the classic port", 10_000, () => classicPort(server.ready + server.out));
-  return { server, port };
-}
-
 for (const cut of ["bytes", "whole"] as const) {
   Deno.test(`list, put, get and ping, ${cut === "bytes" ? "one byte per write" : "everything in one write"}`, async () => {
-    const { server, port } = await serve();
-    await using _server = server;
+    await using served = await serveClassic();
+    const { server, port } = served;
     Deno.mkdirSync(`${server.folder}/folder`);
     Deno.writeTextFileSync(`${server.folder}/here`, "was here");
     using peer = await ClassicPeer.connect(port);
@@ -110,8 +102,8 @@ class Sequences {
 }
 
 Deno.test("1,000 random sequences of commands, cut at random, leave what a model of them says", async () => {
-  const { server, port } = await serve("--durability", "none");
-  await using _server = server;
+  await using served = await serveClassic(["--durability", "none"]);
+  const { server, port } = served;
   const seed = Number(Deno.env.get("FSH_SEED") ?? 20_260);
   const random = new Random(seed);
   const sequences = new Sequences(random);
@@ -147,8 +139,8 @@ function block(number: number, size: number): Uint8Array {
 }
 
 Deno.test("a large file goes both ways whole, in constant memory", async () => {
-  const { server, port } = await serve("--durability", "none");
-  await using _server = server;
+  await using served = await serveClassic(["--durability", "none"], { bytes: LARGE + 64 * 1024 * 1024 });
+  const { server, port } = served;
   const size = 1024 * 1024;
   const blocks = LARGE / size;
   using peer = await ClassicPeer.connect(port);
@@ -172,8 +164,8 @@ Deno.test("a large file goes both ways whole, in constant memory", async () => {
 });
 
 Deno.test("a put whose client dies, and one that stalls, change nothing and leave nothing", async () => {
-  const { server, port } = await serve("--stall-timeout", "1s", "--handshake-timeout", "1s");
-  await using _server = server;
+  await using served = await serveClassic(["--stall-timeout", "1s", "--handshake-timeout", "1s"]);
+  const { server, port } = served;
   Deno.writeTextFileSync(`${server.folder}/file`, "before");
   const half = [Uint8Array.of(3), nameField("file"), sizeField(100_000), new Uint8Array(50_000)];
   const part = () => names(server.folder).some((name) => name.startsWith(".fsh-part-"));
@@ -204,8 +196,8 @@ Deno.test("a put whose client dies, and one that stalls, change nothing and leav
 });
 
 Deno.test("two puts of one name at once: one of them is there, whole", async () => {
-  const { server, port } = await serve();
-  await using _server = server;
+  await using served = await serveClassic();
+  const { server, port } = served;
   const contents = [new Uint8Array(300_000).fill(1), new Uint8Array(200_000).fill(2)];
   const peers = await Promise.all(contents.map(() => ClassicPeer.connect(port)));
   try {
@@ -223,8 +215,8 @@ Deno.test("two puts of one name at once: one of them is there, whole", async () 
 });
 
 Deno.test("any other command closes the connection, after the answers before it", async () => {
-  const { server, port } = await serve();
-  await using _server = server;
+  await using served = await serveClassic();
+  const { server, port } = served;
   Deno.writeTextFileSync(`${server.folder}/file`, "content");
   for (
     const stray of [
@@ -243,8 +235,8 @@ Deno.test("any other command closes the connection, after the answers before it"
 });
 
 Deno.test("SIGTERM: a transfer that runs may finish, an idle connection is closed", async () => {
-  const { server, port } = await serve();
-  await using _server = server;
+  await using served = await serveClassic();
+  const { server, port } = served;
   using idle = await ClassicPeer.connect(port);
   using busy = await ClassicPeer.connect(port);
   const content = new Random(2).bytes(100_000);
