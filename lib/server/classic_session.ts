@@ -28,9 +28,8 @@ export interface ClassicSessionOptions {
   readonly methods: readonly string[];
   readonly authenticate: Authenticate;
   readonly admit: (user: User, method: string) => string;
-  readonly serve: (stream: ServedStream, request: Message) => Promise<void>;
-  /** Hears of a request that is refused before anybody could be asked. */
-  readonly overrun: (request: Message, error: FshError) => void;
+  /** Answers a request; one that is `wrong` as it stands is only told of. */
+  readonly serve: (stream: ServedStream, request: Message, wrong: FshError | null) => Promise<void>;
 }
 
 /** A command that can't be answered otherwise than by closing the connection. */
@@ -86,7 +85,7 @@ export class ClassicSession implements Served {
   }
 
   waiting(): { fail(error: FshError): void }[] {
-    return this.#stream && this.#wire.waits ? [this.#stream] : [];
+    return this.#stream && this.#wire.waitsSince !== null ? [this.#stream] : [];
   }
 
   /** Has the client let in, or not, and begins to serve it. @throws {FshError} AUTH_FAILED, TOO_MANY_OF_USER */
@@ -169,16 +168,12 @@ export class ClassicSession implements Served {
   /** A GET that fails is answered as of nothing; of all else the only no is the end of the connection. */
   async #serve(request: Message, about: { wrong?: FshError | null; incoming?: number } = {}): Promise<void> {
     const { wrong = null, incoming = 0 } = about;
-    const { memory, load, zeroCopy, serve, overrun } = this.#options;
+    const { memory, load, zeroCopy, serve } = this.#options;
     load.received({ ...request, crc: undefined, payload: NOTHING }, 0);
     using stream = new ClassicStream({ id: request.stream, wire: this.#wire, memory, zeroCopy, incoming });
     this.#stream = stream;
     try {
-      if (wrong) {
-        overrun(request, wrong);
-        throw wrong;
-      }
-      await serve(stream, request);
+      await serve(stream, request, wrong);
     } catch (thrown) {
       if (this.#wire.failure) throw this.#wire.failure;
       const error = toFshError(thrown);

@@ -47,22 +47,20 @@ export class ClassicWire {
   readonly #buffer = new Uint8Array(SMALL);
   #at = 0;
   #end = 0;
-  #holdsMemory = false;
 
   constructor(connection: Connection, options: ClassicWireOptions) {
     this.#connection = connection;
     this.#options = options;
-    this.#limit = new WaitLimit(options.clock, (error) => this.fail(error));
+    this.#limit = new WaitLimit(options.clock, (error) => {
+      // Who is only idle has lost nothing.
+      if (error.error === "IDLE_TIMEOUT") this.stop(error);
+      else this.fail(error);
+    });
   }
 
-  /** Whether the client is being waited for. */
-  get waits(): boolean {
-    return this.#limit.since !== null;
-  }
-
-  /** Since when the client has kept this side from giving memory back. */
+  /** Since when the client is being waited for; null: it is not. */
   get waitsSince(): number | null {
-    return this.#holdsMemory ? this.#limit.since : null;
+    return this.#limit.since;
   }
 
   get sendsRegions(): boolean {
@@ -116,11 +114,9 @@ export class ClassicWire {
     using lease = await memory.take(buffers * LEAST_PAYLOAD, buffers * frameBuffers.size);
     const large = lease.bytes / buffers === frameBuffers.size;
     const buffer = large ? frameBuffers.take() : new Uint8Array(LEAST_PAYLOAD);
-    this.#holdsMemory = true;
     try {
       await this.#receive(left, buffer, sink);
     } finally {
-      this.#holdsMemory = false;
       if (large) frameBuffers.give(buffer);
       else release(buffer);
     }

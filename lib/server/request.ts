@@ -29,6 +29,8 @@ export interface RequestOptions {
   readonly metrics: Metrics;
   readonly bounds: RequestBounds;
   readonly work: WorkShare;
+  /** What is wrong with the request as it stands: it is answered with that, and nobody is asked about it. */
+  readonly wrong?: FshError | null;
 }
 
 /** Requests that move files. */
@@ -36,7 +38,7 @@ const TRANSFERS: readonly RequestName[] = ["GET", "PUT", "GETS", "PUTS"];
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
 export async function serveRequest(stream: ServedStream, request: Message, options: RequestOptions): Promise<void> {
-  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work } = options;
+  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work, wrong } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
   const begun = clock.now();
@@ -49,11 +51,12 @@ export async function serveRequest(stream: ServedStream, request: Message, optio
   const transfer = `${session.id}.${stream.id}`;
   const report = new RequestReport({ hooks, session, user, command, transfer, seconds, subject: () => guard.subject });
   const content = hooks.has("content") ? contentCheck({ hooks, session, user, command, log }) : undefined;
-  const facts = () => ({ command: name, path: pathOf(request), seconds: seconds() });
+  const facts = () => ({ command: name, path: wrong ? undefined : pathOf(request), seconds: seconds() });
   const hit = new Set<string>();
   const moves = TRANSFERS.includes(name) ? 1 : 0;
   metrics.transfers += moves;
   try {
+    if (wrong) throw wrong;
     await COMMANDS[name].serve(stream, request.fields, {
       work: work.task(stream.signal),
       storage: evaluator.strict ? storage.strict() : storage,

@@ -272,9 +272,9 @@ export class Server {
       visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
       return name;
     };
-    const serve = (stream: ServedStream, request: Message) => {
+    const serve = (stream: ServedStream, request: Message, wrong: FshError | null = null) => {
       const { work } = load;
-      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work };
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work, wrong };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
       this.#commands.add(command);
@@ -342,7 +342,7 @@ export class Server {
     connection: Connection,
     visit: Visit,
     answers: {
-      readonly serve: (stream: ServedStream, request: Message) => Promise<void>;
+      readonly serve: (stream: ServedStream, request: Message, wrong?: FshError | null) => Promise<void>;
       readonly authenticate: Authenticate;
       readonly admit: (user: User, method: string) => string;
       readonly certified: (facts: CertificateFacts) => void;

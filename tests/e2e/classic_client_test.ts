@@ -53,9 +53,8 @@ Deno.test("what the classic protocol can't do is said, with exit status 2, befor
   await fill(server.folder, { "a": "a" });
   await fill(local.path, { "b": "b" });
   const cases: readonly string[][] = [
-    ...["stat", "hash", "rm", "mkdir"].map((command) => [command, `${url}a`]),
+    ...["stat", "rm"].map((command) => [command, `${url}a`]),
     ["mv", `${url}a`, `${url}c`],
-    ["verify", "b", `${url}a`],
     ["get", "-r", url],
     ["get", "--resume", `${url}a`],
     ["get", "--checksum", "sha256", `${url}a`],
@@ -64,7 +63,6 @@ Deno.test("what the classic protocol can't do is said, with exit status 2, befor
     ["put", "b", `${url}sub/b`],
     ["put", "b", url.replace("//", "//somebody@")],
     ["ls", "-R", url],
-    ["ls", "--accept-new", url],
   ];
   for (const args of cases) {
     const { code, err } = await fsh(args, { cwd: local.path });

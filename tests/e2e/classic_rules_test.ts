@@ -5,6 +5,8 @@ import { serveClassic } from "../support/classic_server.ts";
 import { fill } from "../support/folders.ts";
 import { Outside, SECRET } from "../support/outside.ts";
 import { eventually, fsh, names, scratch, ServerProcess } from "../support/program.ts";
+import { Random } from "../support/random.ts";
+import { SmallDisk } from "../support/small_disk.ts";
 import { Accounts, shipped } from "../support/shipped.ts";
 
 /** Whether a put is refused: then the connection ends without a word, and nothing is left. */
@@ -95,11 +97,11 @@ Deno.test("plugins decide, limits hold, and the access log has what happened", a
   assertEquals(await list(port), ["a", "c.key"]);
   assertEquals([await get(port, "a"), await get(port, "b.hidden"), await get(port, "c.key")], ["a", null, null]);
   const put = (name: string, content: Uint8Array) => isRefused(port, putCommand(name, content));
+  assert(await put("too-large", new Uint8Array(70_000)));
   assertEquals(await put("good", new Uint8Array(50_000)), false, server.log);
   const refused = {
     "b.hidden": encodeUtf8("changed"),
     "c.key": encodeUtf8("changed"),
-    "too-large": new Uint8Array(70_000),
     "over-quota": new Uint8Array(55_000),
     "virus": encodeUtf8("a VIRUS in it"),
   };
@@ -114,12 +116,15 @@ Deno.test("plugins decide, limits hold, and the access log has what happened", a
     const text = Deno.readTextFileSync(`${own.path}/log`);
     return text.includes("/virus") ? text : null;
   });
+  // What is refused for its name alone is told of as well.
+  assert(await put("../out", encodeUtf8("hostile")));
+  await eventually("the refused name", 5000, () => /PATH_REJECTED/.test(Deno.readTextFileSync(`${own.path}/log`)));
   for (const part of ["/good", "/c.key", "/too-large", "/over-quota"]) assertStringIncludes(log, part);
   const page = await (await fetch((await server.logged(/http:\/\/\S+\/metrics/)).trim())).text();
   assertMatch(page, /fsh_requests_total\{command="PUT",outcome="ok"\} 1\n/);
-  assertMatch(page, /fsh_requests_total\{command="PUT",outcome="PUT_TOO_LARGE"\} 5\n/);
+  assertMatch(page, /fsh_requests_total\{command="PUT",outcome="PUT_TOO_LARGE"\} 4\n/);
   assertMatch(page, /fsh_requests_total\{command="GET",outcome="NOT_PERMITTED"\} 1\n/);
-  assertMatch(page, /fsh_limit_hits_total\{limit="max-put"\} 5\n/);
+  assertMatch(page, /fsh_limit_hits_total\{limit="max-put"\} 4\n/);
 });
 
 Deno.test("where accounts are wanted nobody gets in, unless a plugin lets strangers in, as somebody", async () => {
@@ -178,6 +183,39 @@ Deno.test("other machines are served with --insecure only, whatever the other po
   assertEquals([mutual.code, mutual.out], [2, ""], mutual.err);
   await using server = await ServerProcess.start({ args: ["--classic", "0.0.0.0:0", "--insecure"] });
   await server.logged(/warn --insecure: other machines may use the classic protocol/);
+});
+
+Deno.test({
+  name: "on a full disk a put is refused, what was there stays, and the next one that fits goes through",
+  ignore: !SmallDisk.available(),
+  async fn() {
+    await using disk = await SmallDisk.create();
+    const folder = `${disk.path}/served`;
+    await fill(folder, { "file": "before" });
+    await using served = await serveClassic([], { folder });
+    assert(await isRefused(served.port, putCommand("file", new Uint8Array(8_000_000))));
+    assertEquals(names(folder), ["file"]);
+    assertEquals(await get(served.port, "file"), "before");
+    assertEquals(await isRefused(served.port, putCommand("file", encodeUtf8("after"))), false);
+    assertEquals(await get(served.port, "file"), "after");
+  },
+});
+
+Deno.test("garbage is survived: nothing is left of it, and others are served", async () => {
+  await using served = await serveClassic(["--handshake-timeout", "1s"]);
+  const { port, server } = served;
+  const random = new Random(4);
+  await Promise.all(Array.from({ length: 100 }, async () => {
+    using peer = await ClassicPeer.connect(port);
+    // Begins with any command, or none; a put of a name that nobody can have.
+    const bytes = random.bytes(1 + random.below(2000));
+    bytes[0] = random.below(8);
+    await peer.send(bytes).catch(() => {});
+    await peer.conn.closeWrite().catch(() => {});
+    await peer.takeEnd();
+  }));
+  assertEquals(names(server.folder).filter((name) => name.startsWith(".fsh-part-")), []);
+  assertEquals(await list(port), names(server.folder));
 });
 
 Deno.test("one connection that waits is no burden for many others", async () => {
