@@ -1,6 +1,7 @@
 import { sleep } from "../base/clock.ts";
-import { formatUrl } from "../client/url.ts";
-import type { Subcommand } from "./args.ts";
+import { formatUrl, type FshUrl } from "../client/url.ts";
+import type { Args, Environment, Subcommand } from "./args.ts";
+import { connectClassic } from "./classic_connection.ts";
 import { connect, CONNECTION_OPTIONS, remoteUrl } from "./connection.ts";
 import { print } from "./output.ts";
 import { parseDuration, parseWhole } from "./values.ts";
@@ -26,8 +27,7 @@ export const pingCommand: Subcommand = {
     const stopped = new Promise<"stopped">((resolve) => {
       environment.signal.addEventListener("abort", () => resolve("stopped"));
     });
-    const client = await connect(url, args, environment);
-    const { remote } = client.session;
+    const { client, remote } = await open(url, args, environment);
     const times: number[] = [];
     let sent = 0;
     const begun = performance.now();
@@ -48,6 +48,15 @@ export const pingCommand: Subcommand = {
     return times.length > 0 ? 0 : 1;
   },
 };
+
+async function open(url: FshUrl, args: Args, environment: Environment) {
+  if (url.scheme === "classic") {
+    const client = await connectClassic(url, args, environment);
+    return { client, remote: client.remote };
+  }
+  const client = await connect(url, args, environment);
+  return { client, remote: client.session.remote };
+}
 
 function summarize(url: string, sent: number, times: readonly number[], elapsed: number): void {
   const lost = sent === 0 ? 0 : Math.round(100 * (sent - times.length) / sent);

@@ -22,6 +22,7 @@ import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.
 import { rateLimit } from "./transfer_options.ts";
 import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
+import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
@@ -50,7 +51,10 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
 
 --tls keeps key and certificate in $XDG_CONFIG_HOME/fsh/server.pem, or ~/.config/fsh/server.pem, and prints the
 certificate's fingerprint, by which clients can tell it from others. A changed certificate counts from then on, by itself
-or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.`,
+or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.
+
+--classic serves programs that speak the classic protocol, from the same folder and by the same rules. It has neither
+encryption nor accounts: this machine only, or --insecure, and nobody where plugins want accounts.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
@@ -80,6 +84,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     MEMORY_OPTION,
     METRICS_OPTION,
     CONTROL_OPTION,
+    CLASSIC_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -92,6 +97,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       await using stack = new AsyncDisposableStack();
       const { transport, tls, mutual } = await openFront(args, { settings, log, stack });
       const control = stack.use(await ServeControl.open(args, { port: transport.listener.port, log }));
+      const classic = stack.use(await bindClassic(args, settings));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
       await enterUser(args, { log, listener: transport.listener, folder: folderOf(args) });
       const storage = stack.adopt(await openStorage(args), (storage) => storage.close());
@@ -104,6 +110,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       });
       const server = await Server.start({
         transport,
+        classic: classic?.listener,
         clientTrust: mutual && (() => mutual.current),
         storage,
         log,
@@ -121,6 +128,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       const { fingerprint } = tls ?? {};
       const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
+      announceClassic(args, classic, log);
       log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
       control?.serve({
         sessions: server.roster,

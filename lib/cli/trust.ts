@@ -27,6 +27,9 @@ export function transportOf(
   args: Args,
   { signal }: Environment,
 ): NonNullable<ClientOptions["transport"]> {
+  if (scheme === "classic") {
+    throw new FshError("NOT_IN_CLASSIC", { subject: "classic://", detail: "it knows ls, get, put and ping" });
+  }
   if (scheme === "fsh") {
     if (args.has("fingerprint")) {
       throw new FshError("USAGE", { subject: "--fingerprint", detail: "only fshs:// has certificates" });

@@ -3,8 +3,8 @@ import { printable } from "../base/bytes.ts";
 
 export const DEFAULT_PORT = 7374;
 
-/** `fsh`: as it is, over TCP; `fshs`: over TLS. */
-const SCHEMES = ["fsh", "fshs"] as const;
+/** `fsh`: as it is, over TCP; `fshs`: over TLS; `classic`: another, simpler protocol, which has no port of its own. */
+const SCHEMES = ["fsh", "fshs", "classic"] as const;
 export type Scheme = typeof SCHEMES[number];
 
 /** Where a server is, and what is meant on it. */
@@ -39,6 +39,7 @@ export function parseUrl(text: string): FshUrl {
   if (!parts) throw wrong("an IPv6 address needs brackets, as in fsh://[::1]:7374/");
   const hostname = (parts[1] ?? "").replace(/^\[|\]$/g, "");
   if (hostname === "") throw wrong("the host is missing");
+  if (scheme === "classic" && parts[2] === undefined) throw wrong("the port is missing: classic://host:port/name");
   return {
     scheme,
     hostname,
@@ -71,7 +72,7 @@ export function isUrl(text: string): boolean {
 /** The URL for people and for copying back into a shell: what would be misread is escaped. */
 export function formatUrl(url: FshUrl): string {
   const host = url.hostname.includes(":") ? `[${url.hostname}]` : url.hostname;
-  const port = url.port === DEFAULT_PORT ? "" : `:${url.port}`;
+  const port = url.port === DEFAULT_PORT && url.scheme !== "classic" ? "" : `:${url.port}`;
   const user = url.user === "" ? "" : `${encodeURIComponent(url.user)}@`;
   return `${url.scheme}://${user}${host}${port}${printable(url.path.replaceAll("%", "%25"))}`;
 }
