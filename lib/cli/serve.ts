@@ -9,6 +9,7 @@ import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
+import { ANNOUNCE_OPTION, announceServer } from "./announce_option.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
@@ -77,6 +78,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     ...LIMIT_OPTIONS,
     MEMORY_OPTION,
     METRICS_OPTION,
+    ANNOUNCE_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -112,6 +114,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       // Where the start fails from here on.
       stack.defer(() => server.close({ limit: 1 }));
       stack.use(await serveMetrics(args, server.metrics, log));
+      const presence = stack.use(await announceServer(args, { transport, fingerprint: () => tls?.fingerprint, log }));
       onHangup(() => {
         void plugins.manager.reload({ all: true });
         void tls?.reload();
@@ -124,6 +127,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
+      await presence.withdraw();
       await goDown(server, { drain: durationOf(args, "drain-timeout"), log });
       await sweeping;
     }
