@@ -105,9 +105,9 @@ export class Findings {
   }
 }
 
-/** The library takes every dot for the end of a label, and reads what is no UTF-8 without giving it back. */
+/** The library takes every dot for the end of a label, and can't write all that it reads: line ends, what is no UTF-8. */
 function isAskable(instance: Instance): boolean {
-  return !/[.\\\ufffd]/.test(nameIn(instance));
+  return !/[.\\\n\r\ufffd]/.test(nameIn(instance));
 }
 
 function nameIn({ fullName, type }: Instance): string {
