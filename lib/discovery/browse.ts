@@ -1,6 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { Findings, type Found, mergeFound } from "./findings.ts";
-import { decodeMessage, encodeMessage, MOST_BYTES, type Outgoing, type Question } from "./message.ts";
+import { decodeMessage, encodeMessage, type Outgoing, type Question } from "./message.ts";
 import { type LinkSocket, type Network, systemNetwork } from "./network.ts";
 import { SERVICE_TYPES } from "./service.ts";
 
@@ -8,7 +8,7 @@ import { SERVICE_TYPES } from "./service.ts";
 const FIRST_DELAY = [20, 100] as const;
 /** Milliseconds to the second question; then each pause is twice the one before (RFC 6762, section 5.2). */
 const SECOND_DELAY = 1000;
-/** Bytes that a question has at least: no server answers with more. */
+/** Bytes of a question, padding included: no server answers with more, and every link carries it in one packet. */
 export const QUESTION_BYTES = 1200;
 
 const QUESTIONS: readonly Question[] = [SERVICE_TYPES.fsh, SERVICE_TYPES.fshq].map((name) => ({ name, type: "PTR" }));
@@ -80,7 +80,7 @@ class Search {
 
 /** Asks for all servers, tells those that are known, and asks for what is missing of others, as far as there is room. */
 export function nextQuestion({ open, known }: Findings): Outgoing {
-  const fitting = (message: Outgoing) => encodeMessage(message).length <= MOST_BYTES;
+  const fitting = (message: Outgoing) => encodeMessage(message).length <= QUESTION_BYTES;
   let message: Outgoing = { kind: "query", questions: QUESTIONS };
   for (const question of open) {
     const longer = { ...message, questions: [...message.questions ?? [], question] };

@@ -95,13 +95,19 @@ async function openLink(link: Link, hearer: Hearer): Promise<LinkSocket> {
   }
   socket.removeAllListeners("error");
   socket.on("error", (error: Error) => hearer.broken(error));
+  let closed = false;
+  socket.once("close", () => closed = true);
   const may = perSecond(MOST_PER_SECOND);
   socket.on("message", (bytes: Uint8Array, { address, port }: { address: string; port: number }) => {
     // Other ports ask for answers by unicast, or answer without being entitled to (RFC 6762, sections 6 and 6.7).
     if (port === PORT && bytes.length <= MOST_BYTES && link.has(address) && may()) hearer.heard(bytes);
   });
   return {
-    send: (bytes) => new Promise((resolve) => socket.send(bytes, PORT, GROUP, () => resolve())),
+    send: (bytes) =>
+      new Promise((resolve) => {
+        if (closed) resolve();
+        else socket.send(bytes, PORT, GROUP, () => resolve());
+      }),
     rejoin() {
       try {
         socket.addMembership(GROUP, address);
@@ -111,7 +117,8 @@ async function openLink(link: Link, hearer: Hearer): Promise<LinkSocket> {
     },
     close() {
       socket.removeAllListeners("message");
-      socket.close();
+      if (!closed) socket.close();
+      closed = true;
     },
   };
 }

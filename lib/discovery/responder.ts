@@ -148,7 +148,8 @@ export class Responder {
     if (authorities.some(({ name }) => sameName(name, this.#instance))) return this.#defend();
     const known = (part: Part) =>
       this.#records(part).every((own) => answers.some((one) => sameRecord(one, own) && one.ttl >= own.ttl / 2));
-    const wanted = questions.flatMap((question) => this.#partsFor(question)).filter((part) => !known(part));
+    const asked = new Set(questions.flatMap((question) => this.#partsFor(question)));
+    const wanted = [...asked].filter((part) => !known(part));
     if (wanted.length === 0) return;
     for (const part of wanted) this.#wanted.add(part);
     const shared = wanted.includes("pointer") || wanted.includes("types");
@@ -206,7 +207,8 @@ export class Responder {
 
 /** Whether both say the same of the same name. */
 function sameRecord(a: DnsRecord, b: DnsRecord): boolean {
-  const said = ({ ttl: _ttl, flush: _flush, name, ...rest }: DnsRecord) =>
-    JSON.stringify([foldName(name), ...Object.entries(rest).sort().flat()]);
+  if (a.type !== b.type || !sameName(a.name, b.name)) return false;
+  const said = ({ ttl: _ttl, flush: _flush, name: _name, ...rest }: DnsRecord) =>
+    JSON.stringify(Object.entries(rest).sort());
   return said(a) === said(b);
 }

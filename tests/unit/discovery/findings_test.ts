@@ -1,7 +1,7 @@
 import { assertEquals, assertLessOrEqual } from "@std/assert";
 import { nextQuestion, QUESTION_BYTES } from "../../../lib/discovery/browse.ts";
 import { Findings, type Found, mergeFound, MOST_SERVERS } from "../../../lib/discovery/findings.ts";
-import { type DnsRecord, encodeMessage, type Message, MOST_BYTES } from "../../../lib/discovery/message.ts";
+import { type DnsRecord, encodeMessage, type Message } from "../../../lib/discovery/message.ts";
 import { type Part, recordsOf, type Service } from "../../../lib/discovery/service.ts";
 
 const SERVICE: Service = {
@@ -109,7 +109,7 @@ Deno.test("whatever is announced, so much is remembered, and a question fits int
   assertEquals(findings.servers.length, MOST_SERVERS / 2);
   assertEquals(findings.servers[0]?.addresses.length, 16);
   assertEquals(findings.open.length, MOST_SERVERS / 2);
-  assertLessOrEqual(encodeMessage(nextQuestion(findings)).length, MOST_BYTES);
+  assertLessOrEqual(encodeMessage(nextQuestion(findings)).length, QUESTION_BYTES);
 });
 
 Deno.test("a question has at least its length, and all that is known and open if there is room", () => {
