@@ -1,7 +1,9 @@
 import { Buffer } from "node:buffer";
 import dgram from "node:dgram";
 import { isLoopback } from "../base/address.ts";
+import { systemClock } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
+import { Budget } from "./budget.ts";
 import { MOST_BYTES } from "./message.ts";
 
 /** Where multicast DNS is spoken (RFC 6762, section 3). Routers do not pass this address on. */
@@ -9,8 +11,6 @@ const GROUP = "224.0.0.251";
 const PORT = 5353;
 /** Hops that messages may take, so that others see that they took none (RFC 6762, section 11). */
 const HOPS = 255;
-/** Messages per second and link that are looked at; a link has some dozens. What a flood brings beyond is dropped. */
-export const MOST_PER_SECOND = 200;
 
 /** A network that this machine is on, by one of its interfaces. */
 export interface Link {
@@ -97,10 +97,10 @@ async function openLink(link: Link, hearer: Hearer): Promise<LinkSocket> {
   socket.on("error", (error: Error) => hearer.broken(error));
   let closed = false;
   socket.once("close", () => closed = true);
-  const may = perSecond(MOST_PER_SECOND);
+  const budget = new Budget(systemClock);
   socket.on("message", (bytes: Uint8Array, { address, port }: { address: string; port: number }) => {
     // Other ports ask for answers by unicast, or answer without being entitled to (RFC 6762, sections 6 and 6.7).
-    if (port === PORT && bytes.length <= MOST_BYTES && link.has(address) && may()) hearer.heard(bytes);
+    if (port === PORT && bytes.length <= MOST_BYTES && link.has(address)) budget.spend(() => hearer.heard(bytes));
   });
   return {
     send: (bytes) =>
@@ -131,14 +131,4 @@ function openError(cause: unknown, link: Link): FshError {
   }
   const why = cause instanceof Error ? cause.message : String(cause);
   return new FshError("NO_MULTICAST", { subject: link.name, detail: why, cause });
-}
-
-/** Answers true at most so many times in a second. */
-function perSecond(most: number): () => boolean {
-  let [second, count] = [0, 0];
-  return () => {
-    const now = Math.floor(performance.now() / 1000);
-    if (now !== second) [second, count] = [now, 0];
-    return ++count <= most;
-  };
 }

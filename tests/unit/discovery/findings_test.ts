@@ -55,6 +55,8 @@ Deno.test("a server that says farewell is gone; questions, other services and un
   findings.heard(response(...all));
   findings.heard(response(...all.map((record) => ({ ...record, ttl: 0 }))));
   assertEquals(findings.servers, []);
+  findings.heard(response(...all.map((record) => record.type === "PTR" ? record : { ...record, ttl: 0 })));
+  assertEquals(findings.servers, []);
   findings.heard({ ...response(...all), kind: "query" });
   assertEquals(findings.servers, []);
   for (

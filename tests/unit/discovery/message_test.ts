@@ -82,6 +82,12 @@ Deno.test("names that point at themselves, at each other, or on and on end", () 
   assertLessOrEqual(performance.now() - begun, 1000);
 });
 
+Deno.test("a message can't have more in it than it is long", () => {
+  // A text that the message cuts off sets the library back to the start: 65,535 answers out of 23 bytes.
+  const header = [0, 0, 0x84, 0, 0, 0, 0xff, 0xff, 0, 0, 1, 0xff];
+  assertEquals(decodeMessage(Uint8Array.from([...header, 0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 5])), null);
+});
+
 Deno.test("damaged and random messages harm nobody", () => {
   const random = new Random(20260101);
   const good = encodeMessage({ kind: "response", answers: RECORDS });
