@@ -8,7 +8,7 @@ import { Responder } from "./responder.ts";
 import { type AnnouncedScheme, numberedName, type Service } from "./service.ts";
 
 /** Milliseconds between two looks at the machine's networks, and at what the server says of itself. */
-const LOOK_INTERVAL = 3000;
+const LOOK_INTERVAL = 2000;
 /** So many conflicts within so many milliseconds, and each further try waits so long (RFC 6762, section 8.1). */
 const MOST_CONFLICTS = 15;
 const CONFLICT_SPAN = 10_000;
@@ -50,6 +50,8 @@ export class Announcement implements AsyncDisposable {
   #conflicts: number[] = [];
   /** There were too many conflicts since the name was last announced. */
   #contested = false;
+  /** The name that the log has last, by interface. */
+  readonly #told = new Map<string, string>();
   #name: string;
   #number = 1;
   #fingerprint: string | undefined;
@@ -141,7 +143,6 @@ export class Announcement implements AsyncDisposable {
       const sent: Promise<void> = socket.send(encodeMessage(message)).finally(() => sending.delete(sent));
       sending.add(sent);
     };
-    let told: string | null = null;
     const responder = new Responder({
       clock: this.#clock,
       random: this.#options.random ?? Math.random,
@@ -149,9 +150,9 @@ export class Announcement implements AsyncDisposable {
       service: () => this.#serviceOn(link),
       onAnnounced: () => {
         this.#contested = false;
-        if (told === this.#name) return;
-        told = this.#name;
-        this.#log.info("announced", { name: told, interface: link.name });
+        if (this.#told.get(link.name) === this.#name) return;
+        this.#told.set(link.name, this.#name);
+        this.#log.info("announced", { name: this.#name, interface: link.name });
       },
       onTaken: () => this.#rename(),
       onDisputed: () => responder.start(this.#conflict()),
@@ -166,6 +167,7 @@ export class Announcement implements AsyncDisposable {
     this.#presences.delete(key);
     presence.responder.stop();
     presence.socket.close();
+    this.#told.clear();
   }
 
   #serviceOn(link: Link): Service {

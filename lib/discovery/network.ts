@@ -6,20 +6,23 @@ import { FshError } from "../base/errors.ts";
 import { Budget } from "./budget.ts";
 import { MOST_BYTES } from "./message.ts";
 
-/** Where multicast DNS is spoken (RFC 6762, section 3). Routers do not pass this address on. */
-const GROUP = "224.0.0.251";
+/** Where multicast DNS is spoken (RFC 6762, section 3). Routers pass neither address on. */
+const GROUPS = { IPv4: "224.0.0.251", IPv6: "ff02::fb" } as const;
 const PORT = 5353;
 /** Hops that messages may take, so that others see that they took none (RFC 6762, section 11). */
 const HOPS = 255;
 
-/** A network that this machine is on, by one of its interfaces. */
+/** A network that this machine is on, by one of its interfaces and one version of IP. */
 export interface Link {
   readonly name: string;
-  /** Addresses of this machine; of IPv6 those that mean the same on every interface. */
+  readonly family: "IPv4" | "IPv6";
+  /** Addresses of this machine there, of either version; of IPv6 those that mean the same on every interface. */
   readonly addresses: readonly string[];
+  /** The address by which the system knows the interface. */
+  readonly own: string;
   /** Changes with anything that a socket depends on. */
   readonly state: string;
-  /** Whether a machine with this address is on it. */
+  /** Whether a machine with this address, of the link's version, is on it. */
   has(address: string): boolean;
 }
 
@@ -47,25 +50,41 @@ export interface Network {
 
 export const systemNetwork: Network = { links: systemLinks, open: openLink };
 
-/** All interfaces with an address of IPv4, the loopback left out. */
+/** All interfaces that have addresses, the loopback left out. */
 function systemLinks(): Link[] {
   const byName = new Map<string, Deno.NetworkInterfaceInfo[]>();
-  for (const one of Deno.networkInterfaces()) byName.set(one.name, [...byName.get(one.name) ?? [], one]);
+  for (const one of Deno.networkInterfaces()) {
+    if (!isLoopback(one.address)) byName.set(one.name, [...byName.get(one.name) ?? [], one]);
+  }
   return [...byName].flatMap(([name, all]) => {
-    const four = all.filter(({ family, address }) => family === "IPv4" && !isLoopback(address));
-    if (four.length === 0) return [];
-    const six = all.filter(({ family, address }) =>
-      family === "IPv6" && !isLoopback(address) && !/^fe80:/i.test(address)
-    );
-    const addresses = [...four, ...six].map(({ address }) => address);
+    const four = all.filter(({ family }) => family === "IPv4");
+    const [local, ...others] = all.filter(({ address }) => isLinkLocal(address));
+    const addresses = all.map(({ address }) => address).filter((address) => !isLinkLocal(address));
+    const state = [name, all[0]?.mac, ...addresses].join();
     const nets = four.map(({ address, netmask }) => [numberOf(address), numberOf(netmask)] as const);
-    return [{
-      name,
-      addresses,
-      state: [name, four[0]?.mac, ...addresses].join(),
-      has: (remote: string) => nets.some(([address, mask]) => ((address ^ numberOf(remote)) & mask) === 0),
-    }];
+    const links: Link[] = [];
+    if (four[0]) {
+      const has = (remote: string) => nets.some(([address, mask]) => ((address ^ numberOf(remote)) & mask) === 0);
+      links.push({ name, family: "IPv4", addresses, own: four[0].address, state: `4,${state}`, has });
+    }
+    if (local) {
+      const known = [local, ...others].map(({ address }) => address).join();
+      links.push({
+        name,
+        family: "IPv6",
+        addresses,
+        own: `::%${name}`,
+        state: `6,${state},${known}`,
+        has: isLinkLocal,
+      });
+    }
+    return links;
   });
+}
+
+/** Of IPv6 (RFC 4291, section 2.5.6); every interface has such an address, and messages to the group come from it. */
+function isLinkLocal(address: string): boolean {
+  return /^fe[89ab]/i.test(address);
 }
 
 function numberOf(address: string): number {
@@ -77,15 +96,17 @@ function numberOf(address: string): number {
  * address where the system can do that: so it hears nothing but multicast, and takes nobody's unicast away.
  */
 async function openLink(link: Link, hearer: Hearer): Promise<LinkSocket> {
-  const [address = ""] = link.addresses;
-  const socket = dgram.createSocket({ type: "udp4", reuseAddr: true });
+  const { own, family } = link;
+  const group = GROUPS[family];
+  const to = family === "IPv4" ? group : `${group}%${link.name}`;
+  const socket = dgram.createSocket({ type: family === "IPv4" ? "udp4" : "udp6", reuseAddr: true });
   try {
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);
-      socket.bind({ port: PORT, ...Deno.build.os === "windows" ? {} : { address: GROUP } }, resolve);
+      socket.bind({ port: PORT, ...Deno.build.os === "windows" ? {} : { address: to } }, resolve);
     });
-    socket.addMembership(GROUP, address);
-    socket.setMulticastInterface(address);
+    socket.addMembership(group, own);
+    socket.setMulticastInterface(own);
     socket.setMulticastTTL(HOPS);
     // So that programs on this machine find each other.
     socket.setMulticastLoopback(true);
@@ -106,11 +127,11 @@ async function openLink(link: Link, hearer: Hearer): Promise<LinkSocket> {
     send: (bytes) =>
       new Promise((resolve) => {
         if (closed) resolve();
-        else socket.send(bytes, PORT, GROUP, () => resolve());
+        else socket.send(bytes, PORT, to, () => resolve());
       }),
     rejoin() {
       try {
-        socket.addMembership(GROUP, address);
+        socket.addMembership(group, own);
       } catch {
         // It is a member still, or the interface is gone, which the next look at them shows.
       }

@@ -38,9 +38,10 @@ export class BridgedHosts implements AsyncDisposable {
     return ["ip", "netns", "exec", this.#name(host)];
   }
 
-  /** Gives a host its address, or takes it. */
-  async address(change: "add" | "del", host: number): Promise<void> {
-    await ip("-n", this.#name(host), "address", change, `${this.addressOf(host)}/24`, "dev", "veth0");
+  /** Gives a host an address, or takes it: the one above unless another one is named. */
+  async address(change: "add" | "del", host: number, address = `${this.addressOf(host)}/24`): Promise<void> {
+    const flags = address.includes(":") ? ["nodad"] : [];
+    await ip("-n", this.#name(host), "address", change, address, "dev", "veth0", ...flags);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

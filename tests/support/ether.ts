@@ -32,7 +32,7 @@ export class Ether {
     return {
       send: (bytes) => {
         // A socket that is closed meanwhile has sent what it was told.
-        this.deliver(link.addresses[0] ?? "", bytes);
+        this.deliver(link.own, bytes);
         return Promise.resolve();
       },
       rejoin() {},
@@ -58,7 +58,9 @@ export class EtherHost implements Network {
 
   links(): Link[] {
     if (this.addresses.length === 0) return [];
-    return [{ name: "eth0", addresses: this.addresses, state: this.addresses.join(), has: () => true }];
+    const [own = ""] = this.addresses;
+    const state = this.addresses.join();
+    return [{ name: "eth0", family: "IPv4", addresses: this.addresses, own, state, has: () => true }];
   }
 
   open(link: Link, hearer: Hearer): Promise<LinkSocket> {
