@@ -1,4 +1,4 @@
-import { FshError } from "../base/errors.ts";
+import { FshError, isError } from "../base/errors.ts";
 import { Findings, type Found, mergeFound } from "./findings.ts";
 import { decodeMessage, encodeMessage, type Outgoing, type Question } from "./message.ts";
 import { type LinkSocket, type Network, systemNetwork } from "./network.ts";
@@ -46,7 +46,8 @@ export async function browse({ time, signal, network = systemNetwork }: BrowseOp
     }
   }
   try {
-    if (searches.length === 0) throw failures[0];
+    const inUse = failures.find((error) => isError(error, "ADDRESS_IN_USE"));
+    if (inUse !== undefined || searches.length === 0) throw inUse ?? failures[0];
     await waited(time, signal);
     return mergeFound(searches.flatMap(({ findings }) => findings.servers));
   } finally {

@@ -1,15 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { compareClaims, type DnsRecord, type Message, type Outgoing, type Question } from "./message.ts";
-import {
-  foldName,
-  instanceOf,
-  type Part,
-  recordsOf,
-  sameName,
-  type Service,
-  SERVICE_TYPES,
-  TYPE_LIST,
-} from "./service.ts";
+import { instanceOf, type Part, recordsOf, sameName, type Service, SERVICE_TYPES, TYPE_LIST } from "./service.ts";
 
 // Times of RFC 6762, in milliseconds.
 /** Section 8.1: before the first probe, so that machines that start together do not speak together; between two of three. */
