@@ -11,6 +11,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "lib/transport": ["lib/base", "lib/native"],
   "lib/storage": ["lib/base", "lib/native"],
   "lib/hooks": ["lib/base"],
+  "lib/discovery": ["lib/base"],
   "lib/session": [
     "lib/base",
     "lib/wire",

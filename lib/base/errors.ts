@@ -57,6 +57,8 @@ export const ERRORS = {
   CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
   CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
   CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
+  NO_MULTICAST: { code: 77, exit: 3, retryable: true, message: "no network that carries multicast" },
+  NOTHING_ANNOUNCED: { code: 78, exit: 5, retryable: true, message: "no server announces itself" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },

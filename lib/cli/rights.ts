@@ -37,6 +37,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   rm: { keeps: REMOTE },
   mv: { keeps: REMOTE },
   ping: { keeps: REMOTE },
+  // Asks which networks there are (sys).
+  discover: { keeps: ["net", "env", "sys"] },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
   forget: { keeps: FILES },

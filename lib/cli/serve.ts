@@ -9,6 +9,7 @@ import { Server } from "../server/server.ts";
 import { LocalStorage } from "../storage/local.ts";
 import { BoundTransport } from "../transport/bound.ts";
 import { TcpTransport } from "../transport/tcp.ts";
+import { ANNOUNCE_OPTION, announceServer } from "./announce_option.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
@@ -85,6 +86,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
     METRICS_OPTION,
     CONTROL_OPTION,
     CLASSIC_OPTION,
+    ANNOUNCE_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -123,6 +125,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
       // Where the start fails from here on.
       stack.defer(() => server.close({ limit: 1 }));
       stack.use(await serveMetrics(args, server.metrics, log));
+      const presence = stack.use(await announceServer(args, { transport, fingerprint: () => tls?.fingerprint, log }));
       const reload = () => reloadAll({ plugins: plugins.manager, tls, mutual, log });
       onHangup(() => void reload(), stack);
       const { fingerprint } = tls ?? {};
@@ -142,6 +145,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
+      await presence.withdraw();
       await goDown(server, { drain: durationOf(args, "drain-timeout"), log });
       control?.ended();
       await sweeping;

@@ -64,6 +64,11 @@ for (const way of ["", "off"]) {
     assertEquals((await fsh(["get", "/locked", "-"], { env })).code, 4);
     check("serve", server.log, way);
     seen.add("serve");
+    // Whether there is a network, and a server on it, is not ours to say.
+    const { code, err } = await fsh(["discover", "--time", "100ms"], { env });
+    assert([0, 3, 5].includes(code) && !err.includes("INTERNAL"), err);
+    check("discover", err, way);
+    seen.add("discover");
     Object.assign(env, { XDG_CONFIG_HOME: at("config"), FSH_TOKEN: "" });
     await using encrypted = await ServerProcess.start({ env, args: ["--tls"] });
     // Whom a command meets for the first time, it remembers.
