@@ -4,7 +4,7 @@ import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { unboundedAccount } from "../base/memory_budget.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
-import type { Connection } from "../transport/transport.ts";
+import type { Connection, SocketReport } from "../transport/transport.ts";
 import {
   checkHeader,
   decodeMessage,
@@ -186,6 +186,11 @@ export class Session implements RequestOpener {
   /** `address:port` of the peer. */
   get remote(): string {
     return this.#connection.remote;
+  }
+
+  /** What the system tells of the connection; null where it can't be asked. */
+  inspect(): SocketReport | null {
+    return this.#connection.inspect?.() ?? null;
   }
 
   get phase(): Phase {

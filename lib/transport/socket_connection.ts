@@ -2,12 +2,10 @@ import type { FileRegion } from "../base/file_region.ts";
 import { FshError } from "../base/errors.ts";
 import { isLoopback } from "../base/address.ts";
 import { native } from "../native/load.ts";
-import type { KeepAlive, NativeSocket } from "../native/native.ts";
+import type { NativeSocket } from "../native/native.ts";
+import type { SocketTuning } from "../native/socket_tuning.ts";
 import { connectionError } from "./socket_error.ts";
-import { type Connection, formatAddress } from "./transport.ts";
-
-/** 60 s idle, 10 s interval, 3 probes: a peer that vanished is noticed within 90 s even with the heartbeat off. */
-export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 };
+import { type Connection, formatAddress, type SocketReport } from "./transport.ts";
 
 /**
  * Within one machine there is no congestion to control, and where the system's choice paces what it sends (BBR), its
@@ -16,7 +14,7 @@ export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 }
 const UNPACED = "reno";
 
 export interface SocketOptions {
-  readonly keepAlive: KeepAlive;
+  readonly tuning: SocketTuning;
   /** Set where TLS is spoken over the socket. */
   readonly tls?: {
     /** Resolves once the handshake is done, before which nothing is read or written; rejects with an FshError. */
@@ -43,7 +41,7 @@ export class SocketConnection implements Connection {
   #writing = false;
   #closed = false;
 
-  constructor(socket: Deno.TcpConn | Deno.TlsConn, { keepAlive, tls }: SocketOptions) {
+  constructor(socket: Deno.TcpConn | Deno.TlsConn, { tuning, tls }: SocketOptions) {
     this.#socket = socket;
     this.#ready = tls?.ready ?? null;
     this.#failure = tls?.failure ?? connectionError;
@@ -54,15 +52,10 @@ export class SocketConnection implements Connection {
     this.local = formatAddress(localAddr.hostname, localAddr.port);
     this.remote = formatAddress(remoteAddr.hostname, remoteAddr.port);
     try {
-      // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather. Where TLS is spoken the
-      // runtime does not offer these two.
-      if ("setNoDelay" in socket) {
-        socket.setNoDelay(true);
-        socket.setKeepAlive(true);
-      }
       this.#native = native().sockets?.find({ localAddr, remoteAddr }) ?? null;
-      this.#native?.setNoDelay();
-      this.#native?.setKeepAlive(keepAlive);
+      if (this.#native) this.#native.tune(tuning);
+      // Where TLS is spoken the runtime does not offer these two.
+      else if ("setNoDelay" in socket) tuneByRuntime(socket, tuning);
       if (isLoopback(remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
     } catch {
       // The peer is gone already; the first read says so.
@@ -111,6 +104,12 @@ export class SocketConnection implements Connection {
     }
   }
 
+  inspect(): SocketReport | null {
+    const granted = this.#native?.granted();
+    const info = this.#native?.info();
+    return granted && info ? { granted, info } : null;
+  }
+
   isGone(): boolean {
     return !this.#closed && this.#native?.isGone() === true;
   }
@@ -144,4 +143,10 @@ export class SocketConnection implements Connection {
     this.#native?.reset();
     this.close();
   }
+}
+
+/** As far as the runtime goes. */
+export function tuneByRuntime(socket: Deno.TcpConn, { noDelay, keepAlive }: SocketTuning): void {
+  socket.setNoDelay(noDelay !== "off");
+  socket.setKeepAlive(keepAlive !== "off");
 }
