@@ -11,6 +11,7 @@ const SO_RCVBUF = 8;
 const SO_KEEPALIVE = 9;
 const SO_LINGER = 13;
 const SO_ACCEPTCONN = 30;
+const SO_COOKIE = 57;
 const TCP_NODELAY = 1; // netinet/tcp.h
 const TCP_CORK = 3;
 const TCP_KEEPIDLE = 4;
@@ -37,8 +38,7 @@ export class LinuxSocketOptions {
     this.set(IPPROTO_TCP, TCP_NODELAY, tuning.noDelay === "off" ? 0 : 1);
     this.setKeepAlive(tuning.keepAlive);
     if (userTimeout !== null) this.set(IPPROTO_TCP, TCP_USER_TIMEOUT, userTimeout);
-    // struct linger (socket(7)): int l_onoff, int l_linger in seconds.
-    if (linger !== null) this.#setBytes(SOL_SOCKET, SO_LINGER, new Uint8Array(Int32Array.of(1, linger).buffer));
+    if (linger !== null) this.setLinger(linger);
   }
 
   /** Those that a listening socket hands down to what it accepts, in time for the first window that is offered. */
@@ -53,6 +53,25 @@ export class LinuxSocketOptions {
     const { idle, interval, count } = keepAlive;
     return on && this.set(IPPROTO_TCP, TCP_KEEPIDLE, idle) && this.set(IPPROTO_TCP, TCP_KEEPINTVL, interval) &&
       this.set(IPPROTO_TCP, TCP_KEEPCNT, count);
+  }
+
+  /** Seconds; null: off. */
+  setLinger(seconds: number | null): void {
+    // struct linger (socket(7)): int l_onoff, int l_linger.
+    const value = Int32Array.of(seconds === null ? 0 : 1, seconds ?? 0);
+    this.#setBytes(SOL_SOCKET, SO_LINGER, new Uint8Array(value.buffer));
+  }
+
+  linger(): number | null {
+    const bytes = this.#getBytes(SOL_SOCKET, SO_LINGER, 8);
+    const [on = 0, seconds = 0] = bytes ? new Int32Array(bytes.buffer) : [];
+    return on === 0 ? null : seconds;
+  }
+
+  /** A number that no other socket has had since the system started; null: there is no socket. */
+  cookie(): bigint | null {
+    const bytes = this.#getBytes(SOL_SOCKET, SO_COOKIE, 8);
+    return bytes && new DataView(bytes.buffer).getBigUint64(0, true);
   }
 
   setCongestionControl(name: string): boolean {
@@ -80,10 +99,8 @@ export class LinuxSocketOptions {
 
   /** Null where the socket is gone. */
   granted(): GrantedOptions | null {
-    const linger = this.#getBytes(SOL_SOCKET, SO_LINGER, 8);
     const congestion = this.#getBytes(IPPROTO_TCP, TCP_CONGESTION, 16); // TCP_CA_NAME_MAX
-    if (!linger || !congestion) return null;
-    const lingers = new Int32Array(linger.buffer);
+    if (!congestion) return null;
     const tcp = (option: number) => this.#get(IPPROTO_TCP, option);
     const info = this.info();
     return {
@@ -97,7 +114,7 @@ export class LinuxSocketOptions {
       receiveBuffer: this.#get(SOL_SOCKET, SO_RCVBUF),
       noDelay: tcp(TCP_NODELAY) !== 0,
       cork: tcp(TCP_CORK) !== 0,
-      linger: lingers[0] === 0 ? null : lingers[1] ?? 0,
+      linger: this.linger(),
       userTimeout: tcp(TCP_USER_TIMEOUT) || null,
       congestion: decodeUtf8(congestion.subarray(0, congestion.indexOf(0))),
       backlog: info?.state === "LISTEN" ? info.sacked : null,

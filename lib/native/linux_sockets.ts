@@ -1,5 +1,6 @@
 import { equalBytes } from "../base/bytes.ts";
 import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
+import { Lingering } from "./lingering.ts";
 import { SocketRoom } from "./linux_room.ts";
 import { LinuxSocketOptions } from "./linux_socket_options.ts";
 import type { NativeListener, NativeSocket, SocketEnds, Sockets } from "./native.ts";
@@ -10,6 +11,8 @@ import type { TcpInfo } from "./tcp_info.ts";
 const TCP_ESTABLISHED = 1; // netinet/tcp.h
 const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
+const SOCK_STREAM = 1; // bits/socket_type.h
+const SOCK_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2; // sys/socket.h
 
 export class LinuxSockets implements Sockets {
@@ -17,12 +20,14 @@ export class LinuxSockets implements Sockets {
   readonly #address = new Uint8Array(128);
   readonly #addressLength = new Uint32Array(1);
   readonly #room: SocketRoom;
+  readonly #lingering: Lingering;
   /** Descriptors that were found and not yet released. */
   readonly #known = new Set<number>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#room = new SocketRoom(libc);
+    this.#lingering = new Lingering(libc);
   }
 
   /** The runtime does not tell the descriptor, so look for the one with these ends. */
@@ -44,6 +49,16 @@ export class LinuxSockets implements Sockets {
     return null;
   }
 
+  trial(tuning: SocketTuning): GrantedOptions | null {
+    const fd = this.#libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return null;
+    const options = new LinuxSocketOptions(this.#libc, fd);
+    options.tune(tuning);
+    const granted = options.granted();
+    this.#libc.close(fd);
+    return granted;
+  }
+
   findListeners(at: SocketEnds["localAddr"]): NativeListener[] {
     const found: NativeListener[] = [];
     const next = this.#libc.dup(0);
@@ -59,7 +74,8 @@ export class LinuxSockets implements Sockets {
 
   #socket(fd: number): NativeSocket {
     this.#known.add(fd);
-    return new LinuxSocket(this.#libc, fd, { room: this.#room, forget: () => this.#known.delete(fd) });
+    const forget = () => this.#known.delete(fd);
+    return new LinuxSocket(this.#libc, fd, { room: this.#room, lingering: this.#lingering, forget });
   }
 
   #matches(fd: number, ends: SocketEnds): boolean {
@@ -107,15 +123,22 @@ class LinuxSocket implements NativeSocket {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #room: SocketRoom;
+  readonly #lingering: Lingering;
   readonly #forget: () => void;
   #sender: FileSender | null = null;
+  #lingers = false;
   #released = false;
 
   /** `forget`: called when the descriptor may be somebody else's. */
-  constructor(libc: Libc, fd: number, options: { readonly room: SocketRoom; readonly forget: () => void }) {
+  constructor(
+    libc: Libc,
+    fd: number,
+    options: { readonly room: SocketRoom; readonly lingering: Lingering; readonly forget: () => void },
+  ) {
     this.#libc = libc;
     this.#fd = fd;
     this.#room = options.room;
+    this.#lingering = options.lingering;
     this.#forget = options.forget;
   }
 
@@ -125,6 +148,7 @@ class LinuxSocket implements NativeSocket {
   }
 
   tune(tuning: SocketTuning): void {
+    this.#lingers = (tuning.linger ?? 0) > 0;
     this.#options.tune(tuning);
   }
 
@@ -171,7 +195,8 @@ class LinuxSocket implements NativeSocket {
     if (this.#released) return;
     this.#released = true;
     this.#forget();
-    this.#sender?.release();
+    const sent = this.#sender?.release() ?? Promise.resolve();
+    if (this.#lingers) this.#lingering.begin(this.#fd, sent);
   }
 }
 
@@ -182,6 +207,7 @@ class FileSender {
   #own: number | null = null;
   #busy = false;
   #released = false;
+  readonly #closed = Promise.withResolvers<void>();
   readonly #offset = new BigInt64Array(1);
   readonly #room: SocketRoom;
 
@@ -212,14 +238,17 @@ class FileSender {
     }
   }
 
-  release(): void {
+  /** Resolves once its descriptor is closed. */
+  release(): Promise<void> {
     this.#released = true;
     if (!this.#busy) this.#close();
+    return this.#closed.promise;
   }
 
   #close(): void {
     if (this.#own !== null) this.#libc.close(this.#own);
     this.#own = null;
+    this.#closed.resolve();
   }
 }
 

@@ -44,6 +44,8 @@ export interface NativeListener {
 
 /** What the runtime does not offer for sockets. */
 export interface Sockets {
+  /** What the kernel would grant a connection, tried out on a socket that nobody uses; null: that can't be had. */
+  trial(tuning: SocketTuning): GrantedOptions | null;
   /** All of this process that listen there: several, where they share a port. */
   findListeners(at: SocketEnds["localAddr"]): NativeListener[];
   /** Null where the descriptor can't be found. */

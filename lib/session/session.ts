@@ -713,9 +713,10 @@ export class Session implements RequestOpener {
     if (this.#failed || this.#phase === "closed") return;
     const error = toFshError(thrown);
     const end = endOf(error);
-    if (this.#farewell && end.how === "abrupt") return this.#finish(this.#farewell, false);
+    const nobodyHears = end.how === "abrupt" || error.error === "LINK_TIMEOUT";
+    if (this.#farewell && nobodyHears) return this.#finish(this.#farewell, false);
     this.#whyEnded = error;
-    if (end.how === "abrupt") return this.#finish(end, false);
+    if (nobodyHears) return this.#finish(end, false);
     const fields = {
       code: error.code,
       subject: clipUtf8(error.subject ?? "", 4096),

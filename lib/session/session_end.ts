@@ -14,6 +14,7 @@ export function endOf(error: FshError): SessionEnd {
     case "IDLE_TIMEOUT":
       return { how: "graceful", error };
     case "PEER_TIMEOUT":
+    case "LINK_TIMEOUT":
     case "HANDSHAKE_TIMEOUT":
     case "STALLED":
     case "TOO_SLOW":

@@ -1,11 +1,12 @@
 import type { FileRegion } from "../base/file_region.ts";
-import { FshError } from "../base/errors.ts";
+import type { FshError } from "../base/errors.ts";
 import { isLoopback } from "../base/address.ts";
 import { native } from "../native/load.ts";
 import type { NativeSocket } from "../native/native.ts";
 import type { SocketTuning } from "../native/socket_tuning.ts";
-import { connectionError } from "./socket_error.ts";
+import { brokenError, sendFileError } from "./socket_error.ts";
 import { type Connection, formatAddress, type SocketReport } from "./transport.ts";
+import { TurnCork } from "./turn_cork.ts";
 
 /**
  * Within one machine there is no congestion to control, and where the system's choice paces what it sends (BBR), its
@@ -38,13 +39,14 @@ export class SocketConnection implements Connection {
   readonly #failure: (cause: unknown, subject: string) => FshError;
   #ready: Promise<void> | null;
   #native: NativeSocket | null = null;
+  #cork: TurnCork | null = null;
   #writing = false;
   #closed = false;
 
   constructor(socket: Deno.TcpConn | Deno.TlsConn, { tuning, tls }: SocketOptions) {
     this.#socket = socket;
     this.#ready = tls?.ready ?? null;
-    this.#failure = tls?.failure ?? connectionError;
+    this.#failure = tls?.failure ?? brokenError;
     this.secure = tls ? true : undefined;
     this.peerName = tls?.peerName;
     if (tls?.answersTo) this.answersTo = tls.answersTo;
@@ -53,9 +55,10 @@ export class SocketConnection implements Connection {
     this.remote = formatAddress(remoteAddr.hostname, remoteAddr.port);
     try {
       this.#native = native().sockets?.find({ localAddr, remoteAddr }) ?? null;
-      if (this.#native) this.#native.tune(tuning);
+      this.#native?.tune(tuning);
+      if (this.#native && tuning.noDelay === "cork") this.#cork = new TurnCork(this.#native, () => this.#closed);
       // Where TLS is spoken the runtime does not offer these two.
-      else if ("setNoDelay" in socket) tuneByRuntime(socket, tuning);
+      if (!this.#native && "setNoDelay" in socket) tuneByRuntime(socket, tuning);
       if (isLoopback(remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
     } catch {
       // The peer is gone already; the first read says so.
@@ -74,6 +77,7 @@ export class SocketConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     if (this.#ready) await this.#handshake(this.#ready);
     this.#writing = true;
+    this.#cork?.writing();
     try {
       return await this.#socket.write(bytes);
     } catch (cause) {
@@ -98,7 +102,7 @@ export class SocketConnection implements Connection {
     try {
       return await this.#native?.sendFile(descriptor, offset + at, length - at) ?? 0;
     } catch (cause) {
-      throw new FshError("CONNECTION_RESET", { subject: this.remote, cause });
+      throw sendFileError(cause, this.remote);
     } finally {
       this.#writing = false;
     }
@@ -115,7 +119,9 @@ export class SocketConnection implements Connection {
   }
 
   cork(on: boolean): void {
-    if (!this.#closed) this.#native?.cork(on);
+    if (this.#closed) return;
+    if (this.#cork) this.#cork.hold(on);
+    else this.#native?.cork(on);
   }
 
   async closeWrite(): Promise<void> {

@@ -4,7 +4,7 @@ import type { TcpInfo } from "../native/tcp_info.ts";
 
 /**
  * A reliable byte stream between two peers. Reads and writes are partial: either may move fewer bytes than asked.
- * Failures are FshErrors: CONNECTION_RESET (abrupt end), PEER_TIMEOUT (the kernel gave up on the peer),
+ * Failures are FshErrors: CONNECTION_RESET (abrupt end), LINK_TIMEOUT (the kernel gave up on the peer),
  * CONNECTION_LOST (closed on this side).
  */
 export interface Connection {
