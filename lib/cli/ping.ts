@@ -1,4 +1,5 @@
 import { sleep } from "../base/clock.ts";
+import { FshError } from "../base/errors.ts";
 import { formatUrl } from "../client/url.ts";
 import type { Subcommand } from "./args.ts";
 import { connect, CONNECTION_OPTIONS, remoteUrl } from "./connection.ts";
@@ -28,6 +29,9 @@ export const pingCommand: Subcommand = {
     });
     const client = await connect(url, args, environment);
     const { remote } = client.session;
+    // Told at once, and not only by the next PING.
+    const lost = client.ended.then(({ error }) => Promise.reject(error ?? new FshError("GOING_AWAY")));
+    lost.catch(() => {});
     const times: number[] = [];
     let sent = 0;
     const begun = performance.now();
@@ -39,7 +43,7 @@ export const pingCommand: Subcommand = {
         if (time === "stopped") break;
         times.push(time);
         print(`PONG from ${remote}: seq=${sent} time=${time.toFixed(3)} ms`);
-        if (sent < count) await Promise.race([sleep(interval), stopped]);
+        if (sent < count) await Promise.race([sleep(interval), stopped, lost]);
       }
     } finally {
       summarize(formatUrl(url), sent, times, performance.now() - begun);
