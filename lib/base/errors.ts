@@ -34,6 +34,7 @@ export const ERRORS = {
   FLOOD: { code: 34, exit: 1, retryable: false, message: "more control frames than can be answered" },
   UNEXPECTED_FRAME: { code: 35, exit: 1, retryable: false, message: "frame does not belong to this command" },
   BAD_COMPRESSION: { code: 36, exit: 6, retryable: true, message: "compressed frame damaged, or larger than allowed" },
+  LINK_TIMEOUT: { code: 37, exit: 3, retryable: true, message: "the other side's system answers no more" },
   BAD_CLASSIC: { code: 44, exit: 3, retryable: false, message: "the other side does not speak the classic protocol" },
   NOT_IN_CLASSIC: { code: 45, exit: 2, retryable: false, message: "the classic protocol has no way to do this" },
   NOT_CONFIRMED: { code: 48, exit: 1, retryable: false, message: "the classic server does not show what was put" },

@@ -2,9 +2,11 @@ import { FshError } from "../base/errors.ts";
 import { ClassicClient } from "../client/classic_client.ts";
 import type { Remote } from "../client/client.ts";
 import { formatUrl, type FshUrl } from "../client/url.ts";
+import { TcpTransport } from "../transport/tcp.ts";
 import type { Args, Environment } from "./args.ts";
 import { withClient } from "./connection.ts";
 import { durationOf } from "./session_options.ts";
+import { socketTuning } from "./socket_options.ts";
 
 /** Options that would promise what the classic protocol can't keep. */
 const NOT_THERE: Readonly<Record<string, string>> = {
@@ -38,7 +40,8 @@ export async function connectClassic(url: FshUrl, args: Args, { signal }: Enviro
   if (url.user !== "") throw new FshError("NOT_IN_CLASSIC", { subject: formatUrl(url), detail: "it has no accounts" });
   classic.add(args);
   const timeouts = { connect: durationOf(args, "connect-timeout"), stall: durationOf(args, "stall-timeout") };
-  return await ClassicClient.connect(url, { timeouts, signal, zeroCopy: !args.has("no-zero-copy") });
+  const transport = new TcpTransport(socketTuning(args));
+  return await ClassicClient.connect(url, { transport, timeouts, signal, zeroCopy: !args.has("no-zero-copy") });
 }
 
 /** As `withClient`, for what either protocol can do. */

@@ -1,4 +1,5 @@
 import { sleep } from "../base/clock.ts";
+import { FshError } from "../base/errors.ts";
 import { formatUrl, type FshUrl } from "../client/url.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { connectClassic } from "./classic_connection.ts";
@@ -27,7 +28,7 @@ export const pingCommand: Subcommand = {
     const stopped = new Promise<"stopped">((resolve) => {
       environment.signal.addEventListener("abort", () => resolve("stopped"));
     });
-    const { client, remote } = await open(url, args, environment);
+    const { client, remote, lost } = await open(url, args, environment);
     const times: number[] = [];
     let sent = 0;
     const begun = performance.now();
@@ -39,7 +40,7 @@ export const pingCommand: Subcommand = {
         if (time === "stopped") break;
         times.push(time);
         print(`PONG from ${remote}: seq=${sent} time=${time.toFixed(3)} ms`);
-        if (sent < count) await Promise.race([sleep(interval), stopped]);
+        if (sent < count) await Promise.race([sleep(interval), stopped, lost]);
       }
     } finally {
       summarize(formatUrl(url), sent, times, performance.now() - begun);
@@ -49,13 +50,16 @@ export const pingCommand: Subcommand = {
   },
 };
 
+/** `lost` rejects once the session has ended: at once, and not only with the next PING. */
 async function open(url: FshUrl, args: Args, environment: Environment) {
   if (url.scheme === "classic") {
     const client = await connectClassic(url, args, environment);
-    return { client, remote: client.remote };
+    return { client, remote: client.remote, lost: new Promise<never>(() => {}) };
   }
   const client = await connect(url, args, environment);
-  return { client, remote: client.session.remote };
+  const lost = client.ended.then(({ error }) => Promise.reject(error ?? new FshError("GOING_AWAY")));
+  lost.catch(() => {});
+  return { client, remote: client.session.remote, lost };
 }
 
 function summarize(url: string, sent: number, times: readonly number[], elapsed: number): void {

@@ -26,6 +26,7 @@ import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
 import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
+import { BACKLOG_OPTION, checkBacklog, socketTuning } from "./socket_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
@@ -75,6 +76,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
     ...PLUGIN_OPTIONS,
     { name: "json", help: "every line of output is one JSON object" },
     ...SESSION_OPTIONS,
+    BACKLOG_OPTION,
     durationOption(
       "idle-timeout",
       DEFAULT_TIMEOUTS.idle,
@@ -168,11 +170,16 @@ async function openFront(
     readonly stack: AsyncDisposableStack;
   },
 ) {
+  const warn = (sentence: string) => log.warn(sentence);
+  const tuning = socketTuning(args, warn);
   const mutual = await MutualTrust.of(args);
   const tls = await ServerTls.open(args, log);
   stack.defer(() => tls?.stop());
   if (mutual && !tls) throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
-  const transport = stack.use(await BoundTransport.bind(tls?.transport ?? new TcpTransport(), settings));
+  const transport = stack.use(
+    await BoundTransport.bind(tls?.transport ?? new TcpTransport(tuning), settings),
+  );
+  checkBacklog(args, transport.listener, warn);
   return { tls, mutual, transport };
 }
 

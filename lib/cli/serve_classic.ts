@@ -6,6 +6,7 @@ import { TcpTransport } from "../transport/tcp.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { print } from "./output.ts";
+import { socketTuning } from "./socket_options.ts";
 import { parseWhole } from "./values.ts";
 
 export const CLASSIC_OPTION: OptionRow = {
@@ -29,7 +30,7 @@ export async function bindClassic(args: Args, { hostname }: { readonly hostname:
     const detail = "the classic protocol has no certificates, and --mutual wants one of every client";
     throw new FshError("USAGE", { subject: "--classic", detail });
   }
-  const bound = await BoundTransport.bind(new TcpTransport(), { hostname: host, port });
+  const bound = await BoundTransport.bind(new TcpTransport(socketTuning(args)), { hostname: host, port });
   // The address that is bound counts, not what its name may stand for by now.
   if (isLoopback(bound.listener.hostname) || args.has("insecure")) return bound;
   bound[Symbol.dispose]();

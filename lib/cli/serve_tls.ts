@@ -4,11 +4,13 @@ import type { Log } from "../base/log.ts";
 import { certificatesIn, privateKeyIn } from "../base/pem.ts";
 import { stampIfSeen, stampOf } from "../hooks/file_stamp.ts";
 import { readText, replaceFile, requireText } from "../hooks/replace_file.ts";
+import type { SocketTuning } from "../native/socket_tuning.ts";
 import { makeSelfSigned } from "../transport/self_signed.ts";
 import { type Identity, TlsTransport } from "../transport/tls.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { configFile } from "./config_folder.ts";
 import { readSecretFile } from "./secret_file.ts";
+import { socketTuning } from "./socket_options.ts";
 
 /** Options of a server that encrypts. */
 export const TLS_OPTIONS: readonly OptionRow[] = [
@@ -43,12 +45,15 @@ export class ServerTls {
   #changing: string | null = null;
   #reading: Promise<void> = Promise.resolve();
 
-  private constructor(files: Files, own: { identity: Identity; certificate: Certificate; stamp: string; log: Log }) {
+  private constructor(
+    files: Files,
+    own: { identity: Identity; certificate: Certificate; stamp: string; log: Log; tuning: SocketTuning },
+  ) {
     this.#files = files;
     this.#log = own.log;
     this.#certificate = own.certificate;
     this.#stamp = own.stamp;
-    this.transport = new TlsTransport({ identity: own.identity });
+    this.transport = new TlsTransport({ identity: own.identity, tuning: own.tuning });
     this.#timer = setInterval(() => void this.#look(), WATCH_INTERVAL);
   }
 
@@ -68,7 +73,7 @@ export class ServerTls {
     const stamp = await stampOf([files.cert, files.key]);
     const { identity, certificate } = await readIdentity(files);
     warnOfValidity(certificate, log);
-    return new ServerTls(files, { identity, certificate, stamp, log });
+    return new ServerTls(files, { identity, certificate, stamp, log, tuning: socketTuning(args) });
   }
 
   get fingerprint(): string {

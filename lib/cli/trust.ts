@@ -11,6 +11,7 @@ import { KnownHosts } from "./known_hosts.ts";
 import { note } from "./output.ts";
 import { askOnTerminal, canPrompt } from "./password_prompt.ts";
 import { durationOf } from "./session_options.ts";
+import { socketTuning } from "./socket_options.ts";
 
 /** Whom to take for the server of an fshs:// URL. */
 export const TRUST_OPTIONS: readonly OptionRow[] = [
@@ -30,11 +31,12 @@ export function transportOf(
   if (scheme === "classic") {
     throw new FshError("NOT_IN_CLASSIC", { subject: "classic://", detail: "it knows ls, get, put and ping" });
   }
+  const tuning = socketTuning(args);
   if (scheme === "fsh") {
     if (args.has("fingerprint")) {
       throw new FshError("USAGE", { subject: "--fingerprint", detail: "only fshs:// has certificates" });
     }
-    return new TcpTransport();
+    return new TcpTransport(tuning);
   }
   const fingerprint = args.has("fingerprint") ? args.value("fingerprint") : undefined;
   const known = connectors.get(args);
@@ -42,6 +44,7 @@ export function transportOf(
     known: new KnownHosts(),
     fingerprint: fingerprint === undefined ? undefined : checkFingerprint("--fingerprint", fingerprint),
     handshakeTimeout: durationOf(args, "handshake-timeout"),
+    tuning,
     meet: (server, certificate) =>
       args.has("accept-new") ? accept(server, certificate) : ask(server, certificate, signal),
   });

@@ -2,6 +2,7 @@ import { type Certificate, PINNED_NAME } from "../base/certificate.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { probeCertificate } from "../transport/probe.ts";
 import { type Anchor, TlsTransport } from "../transport/tls.ts";
+import { DEFAULT_TUNING, type SocketTuning } from "../transport/tuning.ts";
 import { type Connection, type ConnectOptions, formatAddress } from "../transport/transport.ts";
 
 /** Host and port as the user named them. */
@@ -28,6 +29,7 @@ export interface TrustOptions {
   readonly meet: (server: ServerName, certificate: Certificate) => Promise<boolean>;
   /** Milliseconds; 0: for ever. */
   readonly handshakeTimeout: number;
+  readonly tuning?: SocketTuning;
 }
 
 /**
@@ -138,8 +140,8 @@ export class TrustingConnector {
   }
 
   #open(options: ConnectOptions, anchor: Anchor): Promise<Connection> {
-    const { handshakeTimeout } = this.#options;
-    return new TlsTransport({ anchor, handshakeTimeout }).connect(options);
+    const { handshakeTimeout, tuning = DEFAULT_TUNING } = this.#options;
+    return new TlsTransport({ anchor, handshakeTimeout, tuning }).connect(options);
   }
 
   #probe(options: ConnectOptions): Promise<Certificate> {

@@ -1,8 +1,9 @@
 import { Certificate } from "../base/certificate.ts";
 import { FshError, isError } from "../base/errors.ts";
-import type { KeepAlive } from "../native/native.ts";
+import type { GrantedOptions, SocketTuning } from "../native/socket_tuning.ts";
 import { dial } from "./dial.ts";
-import { DEFAULT_KEEPALIVE, SocketConnection } from "./socket_connection.ts";
+import { grantedAt, tuneListener } from "./listening.ts";
+import { SocketConnection, tuneByRuntime } from "./socket_connection.ts";
 import { connectionError, listenError } from "./socket_error.ts";
 import { clientHandshakeError, serverHandshakeError, tlsError } from "./tls_error.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type ListenOptions,
   type Transport,
 } from "./transport.ts";
+import { DEFAULT_TUNING } from "./tuning.ts";
 
 /** What both sides name in the handshake (ALPN, RFC 7301), so that no other protocol is mistaken for this one. */
 export const PROTOCOL = "fsh/1";
@@ -48,7 +50,7 @@ export interface TlsOptions {
   readonly anchor?: Anchor;
   /** Milliseconds for the TLS handshake of a connecting side; 0: for ever. Default: 10 s. */
   readonly handshakeTimeout?: number;
-  readonly keepAlive?: KeepAlive;
+  readonly tuning?: SocketTuning;
 }
 
 /** FSH/1 over TLS. There is no way from it to plain TCP. */
@@ -56,7 +58,7 @@ export class TlsTransport implements Transport {
   readonly scheme = "fshs";
   readonly #anchor: Anchor;
   readonly #handshakeTimeout: number;
-  readonly #keepAlive: KeepAlive;
+  readonly #tuning: SocketTuning;
   readonly #listeners = new Set<TlsListener>();
   #identity: Identity | undefined;
 
@@ -64,7 +66,7 @@ export class TlsTransport implements Transport {
     this.#identity = options.identity;
     this.#anchor = options.anchor ?? {};
     this.#handshakeTimeout = options.handshakeTimeout ?? 10_000;
-    this.#keepAlive = options.keepAlive ?? DEFAULT_KEEPALIVE;
+    this.#tuning = options.tuning ?? DEFAULT_TUNING;
   }
 
   /**
@@ -75,8 +77,7 @@ export class TlsTransport implements Transport {
     const { hostname, port, signal } = options;
     const subject = formatAddress(hostname, port);
     const tcp = await dial(options);
-    tcp.setNoDelay(true);
-    tcp.setKeepAlive(true);
+    tuneByRuntime(tcp, this.#tuning);
     const { hostname: name = hostname, certificates = [], peerName = `${BY_NAME}${name}` } = this.#anchor;
     let socket: Deno.TlsConn | undefined;
     const shaking = (async () => {
@@ -93,7 +94,7 @@ export class TlsTransport implements Transport {
     try {
       const shaken = await within(shaking, { limit: this.#handshakeTimeout, subject, signal });
       return new SocketConnection(shaken, {
-        keepAlive: this.#keepAlive,
+        tuning: this.#tuning,
         tls: { ready: null, failure: tlsError, peerName },
       });
     } catch (cause) {
@@ -108,7 +109,7 @@ export class TlsTransport implements Transport {
   async listen(options: ListenOptions): Promise<Listener> {
     if (!this.#identity) throw new FshError("CERTIFICATE_UNUSABLE", { detail: "a server needs one" });
     const listener = new TlsListener(options, this.#identity, {
-      keepAlive: this.#keepAlive,
+      tuning: this.#tuning,
       closed: () => this.#listeners.delete(listener),
     });
     this.#listeners.add(listener);
@@ -143,7 +144,7 @@ function open(options: ListenOptions, { cert, key }: Identity): Deno.TlsListener
 class TlsListener implements Listener {
   readonly hostname: string;
   readonly port: number;
-  readonly #own: { readonly keepAlive: KeepAlive; readonly closed: () => void };
+  readonly #own: { readonly tuning: SocketTuning; readonly closed: () => void };
   #identity: Identity;
   #certificate: Certificate;
   #listener: Deno.TlsListener;
@@ -155,7 +156,7 @@ class TlsListener implements Listener {
   constructor(
     options: ListenOptions,
     identity: Identity,
-    own: { readonly keepAlive: KeepAlive; readonly closed: () => void },
+    own: { readonly tuning: SocketTuning; readonly closed: () => void },
   ) {
     this.#listener = open(options, identity);
     this.#identity = identity;
@@ -163,6 +164,7 @@ class TlsListener implements Listener {
     this.#own = own;
     this.hostname = this.#listener.addr.hostname;
     this.port = this.#listener.addr.port;
+    tuneListener(this, own.tuning);
   }
 
   /** Handshakes go on beside it, each within the patience of whoever reads first. */
@@ -194,8 +196,8 @@ class TlsListener implements Listener {
     const certificate = this.#certificate;
     const answersTo = (name: string) =>
       name.startsWith(BY_NAME) ? certificate.isFor(name.slice(BY_NAME.length)) : name === certificate.fingerprint;
-    const { keepAlive } = this.#own;
-    return new SocketConnection(socket, { keepAlive, tls: { ready, failure: tlsError, answersTo } });
+    const { tuning } = this.#own;
+    return new SocketConnection(socket, { tuning, tls: { ready, failure: tlsError, answersTo } });
   }
 
   /** The runtime can't change the certificate of a listener: it is closed and opened again, within a turn or two. */
@@ -227,6 +229,7 @@ class TlsListener implements Listener {
       try {
         this.#listener = open({ hostname, port }, identity);
         this.#open = true;
+        tuneListener(this, this.#own.tuning);
         this.#certificate = Certificate.fromPem(identity.cert);
         return;
       } catch (error) {
@@ -235,6 +238,10 @@ class TlsListener implements Listener {
         await new Promise((resolve) => setTimeout(resolve, 0));
       }
     }
+  }
+
+  inspect(): GrantedOptions | null {
+    return this.#closed ? null : grantedAt(this);
   }
 
   close(): void {
