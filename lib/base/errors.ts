@@ -35,6 +35,10 @@ export const ERRORS = {
   UNEXPECTED_FRAME: { code: 35, exit: 1, retryable: false, message: "frame does not belong to this command" },
   BAD_COMPRESSION: { code: 36, exit: 6, retryable: true, message: "compressed frame damaged, or larger than allowed" },
 
+  // Of traces, which no peer hears of.
+  BAD_TRACE: { code: 42, exit: 1, retryable: false, message: "not a trace that fsh can read" },
+  TRACE_FAILED: { code: 43, exit: 1, retryable: false, message: "the trace can't be written" },
+
   // 50-79: the connection.
   REFUSED: { code: 50, exit: 3, retryable: true, message: "connection refused" },
   UNREACHABLE: { code: 51, exit: 3, retryable: true, message: "host or network unreachable" },

@@ -2,6 +2,7 @@ import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
+import { dissectorCommand } from "./dissector.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
@@ -21,6 +22,8 @@ import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
 import { statCommand } from "./stat.ts";
 import { tokenCommand } from "./token.ts";
+import { traceCommand } from "./trace.ts";
+import { endTrace } from "./trace_options.ts";
 import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
@@ -43,6 +46,8 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   tokenCommand,
   keygenCommand,
   forgetCommand,
+  traceCommand,
+  dissectorCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
@@ -84,7 +89,12 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   }
   keepOnly(rightsOf(name));
   if (Deno.env.get("FSH_LOG") === "trace") note(`fsh ${name} keeps the permissions ${rightsNow().join(", ")}`);
-  return await command.run(parseSubcommand(command, rest), { signal });
+  const args = parseSubcommand(command, rest);
+  try {
+    return await command.run(args, { signal });
+  } finally {
+    await endTrace(args);
+  }
 }
 
 /** Ctrl-C and SIGTERM abort the signal; the second one ends the program at once. */

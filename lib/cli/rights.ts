@@ -38,6 +38,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   token: { keeps: FILES },
   forget: { keeps: FILES },
   keygen: { keeps: ["read", "write", "env"] },
+  trace: { keeps: ["read", "env"] },
+  dissector: { keeps: ["env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },
 };

@@ -22,6 +22,7 @@ import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
+import { traced } from "./trace_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
@@ -98,8 +99,9 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
         insecure: args.has("insecure"),
       });
+      const warn = (message: string) => log.warn(message);
       const server = await Server.start({
-        transport,
+        transport: await traced(transport, args, { warn, served: folderOf(args) }),
         clientTrust: mutual && (() => mutual.current),
         storage,
         log,
