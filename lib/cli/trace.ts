@@ -37,7 +37,7 @@ length, and fields. Secrets were never written. Filters go together: what is pri
   async run(args) {
     const path = args.operands[0] ?? "";
     const wants = filterOf(args);
-    const { session } = await findSession(args, path);
+    const session = await findSession(args, path);
     const { hexLines, jsonLine, textLine } = await import("../trace/trace_line.ts");
     const json = args.has("json");
     let text = "";
@@ -101,16 +101,16 @@ function codeOf(name: string): number {
 }
 
 /** The number of the session that is wanted; null: all are. @throws {FshError} NOT_FOUND */
-async function findSession(args: Args, path: string): Promise<{ readonly session: number | null }> {
-  if (!args.has("session")) return { session: null };
+async function findSession(args: Args, path: string): Promise<number | null> {
+  if (!args.has("session")) return null;
   const wanted = args.value("session");
   const number = /^c([1-9][0-9]{0,9})$/.exec(wanted)?.[1];
-  if (number !== undefined) return { session: Number(number) };
+  if (number !== undefined) return Number(number);
   const { readFrame } = await import("../trace/trace_line.ts");
   for await (const record of records(path)) {
     if (record.kind !== "frame") continue;
     const { name, fields } = readFrame(record.frame);
-    if (name === "READY" && fields?.session === wanted) return { session: record.session };
+    if (name === "READY" && fields?.session === wanted) return record.session;
   }
   throw new FshError("NOT_FOUND", { subject: `--session ${wanted}`, detail: "the trace has no session of that name" });
 }

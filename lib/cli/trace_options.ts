@@ -39,6 +39,9 @@ export async function traced<T extends Pick<Transport, "connect"> & Partial<Tran
   if (files.length === 0) return refuseAlone(args, transport);
   let tracer = tracers.get(args);
   if (!tracer) {
+    if (new Set(files.map((name) => resolve(args.value(name)))).size < files.length) {
+      throw new FshError("USAGE", { subject: "--pcap", detail: "it is another file than that of --trace" });
+    }
     for (const name of files) await refuseServed(name, { path: args.value(name), served });
     tracer = openTracer(args, warn);
     tracers.set(args, tracer);

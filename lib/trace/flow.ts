@@ -27,6 +27,11 @@ export interface FlowListener {
   stray(bytes: number): void;
 }
 
+/** Bytes that may still be held for messages on their way, of whatever shares it. */
+export interface Held {
+  left: number;
+}
+
 const NOTHING = new Uint8Array(0);
 
 /** A frame whose payload is on its way. */
@@ -37,7 +42,10 @@ interface Current {
   arrived: number;
   /** What has come: all of a message, the first bytes of DATA. */
   readonly parts: Uint8Array[];
+  /** Bytes of content that are kept; of a message, bytes that are held. */
   kept: number;
+  /** There was no room to hold it. */
+  isLost: boolean;
 }
 
 /**
@@ -47,15 +55,17 @@ interface Current {
 export class Flow {
   readonly #listener: FlowListener;
   readonly #content: number;
+  readonly #held: Held;
   #state: "preface" | "frames" | "stray" = "preface";
   readonly #head = new Uint8Array(HEADER_BYTES);
   #have = 0;
   #current: Current | null = null;
 
   /** `content`: bytes of file content that may be shown of each frame. */
-  constructor(listener: FlowListener, content: number) {
+  constructor(listener: FlowListener, { content, held }: { readonly content: number; readonly held: Held }) {
     this.#listener = listener;
     this.#content = content;
+    this.#held = held;
   }
 
   /** What goes by is good only until this returns. */
@@ -82,9 +92,7 @@ export class Flow {
       this.#have = 0;
       return;
     }
-    const { name, arrived, bytes } = this.#current;
-    if (frameRow(name).fields !== null) this.#show(bytes, arrived);
-    this.#listener.frame({ header: bytes, arrived, kept: NOTHING, elided: arrived > 0, malformed: false });
+    this.#drop(this.#current);
     this.#current = null;
   }
 
@@ -121,7 +129,7 @@ export class Flow {
     const name = frameName(header.type);
     if (name === undefined || header.length > frameRow(name).max) return this.#goAstray();
     this.#have = 0;
-    this.#current = { header, bytes: this.#head.slice(), name, arrived: 0, parts: [], kept: 0 };
+    this.#current = { header, bytes: this.#head.slice(), name, arrived: 0, parts: [], kept: 0, isLost: false };
     if (frameRow(name).fields === null) this.#listener.bytes(this.#current.bytes);
     this.#finishFrame(this.#current);
   }
@@ -143,10 +151,30 @@ export class Flow {
     const part = bytes.subarray(0, taken);
     current.arrived += taken;
     if (frameRow(current.name).fields === null) this.#takeContent(current, part);
-    // Only what must wait for the rest is copied.
-    else current.parts.push(current.arrived === current.header.length ? part : part.slice());
+    else this.#hold(current, part);
     this.#finishFrame(current);
     return taken;
+  }
+
+  /** Only what must wait for the rest is copied, and only while there is room. */
+  #hold(current: Current, part: Uint8Array): void {
+    const waits = current.arrived < current.header.length;
+    if (waits && part.length > this.#held.left) current.isLost = true;
+    if (current.isLost) return;
+    if (waits) {
+      this.#held.left -= part.length;
+      current.kept += part.length;
+    }
+    current.parts.push(waits ? part.slice() : part);
+  }
+
+  /** Of a message that is not whole, or could not be held, nothing is known but the header. */
+  #drop({ name, bytes, arrived, kept }: Current): void {
+    if (frameRow(name).fields !== null) {
+      this.#held.left += kept;
+      this.#show(bytes, arrived);
+    }
+    this.#listener.frame({ header: bytes, arrived, kept: NOTHING, elided: false, malformed: false });
   }
 
   #takeContent(current: Current, part: Uint8Array): void {
@@ -165,6 +193,8 @@ export class Flow {
       const elided = payload.length < arrived;
       return this.#listener.frame({ header: bytes, arrived, kept: payload, elided, malformed: false });
     }
+    this.#held.left += current.kept;
+    if (current.isLost) return this.#drop({ ...current, kept: 0 });
     const { shown, kept, elided, malformed } = mask({ name, flags: header.flags, payload }, this.#content);
     this.#listener.bytes(concatBytes([bytes, shown]));
     this.#listener.frame({ header: bytes, arrived, kept, elided, malformed });

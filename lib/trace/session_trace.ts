@@ -1,5 +1,5 @@
 import type { Role } from "../wire/frames.ts";
-import { Flow, type FlowListener } from "./flow.ts";
+import { Flow, type FlowListener, type Held } from "./flow.ts";
 import { otherOf, TcpStory } from "./tcp_story.ts";
 import { encodeRecord, type TraceRecord } from "./trace_format.ts";
 import type { TraceOutput } from "./trace_output.ts";
@@ -20,6 +20,7 @@ export interface SessionTraceOptions extends Outputs {
   readonly remote: string;
   /** Bytes of file content that are kept of each frame. */
   readonly content: number;
+  readonly held: Held;
   /** Microseconds since 1970-01-01T00:00Z. */
   readonly now: () => number;
 }
@@ -39,12 +40,12 @@ export class SessionTrace {
 
   constructor(options: SessionTraceOptions) {
     this.#options = options;
-    const { role, local, remote, pcap, number, now, content } = options;
+    const { role, local, remote, pcap, number, now } = options;
     const [client, server] = role === "client" ? [local, remote] : [remote, local];
     this.#story = pcap && new TcpStory((packet) => pcap.write(packet), { client, server, number });
     this.#flows = {
-      client: new Flow(this.#listener("client"), content),
-      server: new Flow(this.#listener("server"), content),
+      client: new Flow(this.#listener("client"), options),
+      server: new Flow(this.#listener("server"), options),
     };
     this.#record({ kind: "opened", facts: { client, server, by: role } });
     this.#story?.open(now());
@@ -52,7 +53,9 @@ export class SessionTrace {
 
   #listener(from: Role): FlowListener {
     return {
-      bytes: (shown) => this.#story?.say(from, shown, this.#options.now()),
+      bytes: (shown) => {
+        if (this.#options.pcap?.isStopped === false) this.#story?.say(from, shown, this.#options.now());
+      },
       frame: (frame) => this.#record({ kind: "frame", from, frame }),
       stray: (bytes) => this.#stray[from] += bytes,
     };

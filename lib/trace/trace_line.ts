@@ -32,6 +32,7 @@ export function readFrame({ header: bytes, kept, arrived, malformed }: SeenFrame
   if (header.length > frameRow(name).max) return { ...frame, wrong: "longer than its type allows" };
   if (arrived < header.length) return { ...frame, wrong: `cut off after ${arrived} bytes` };
   if (malformed) return { ...frame, wrong: "malformed" };
+  if (frameRow(name).fields !== null && kept.length === 0 && header.length > 0) return { ...frame, wrong: "not kept" };
   if (frameRow(name).fields === null) return { ...frame, wrong: undefined };
   try {
     const { fields } = decodeMessage({ name, fin: false, stream: header.stream, crc: undefined, payload: kept });

@@ -43,9 +43,11 @@ export class TraceOutput {
    */
   static async open(path: string, options: TraceOutputOptions): Promise<TraceOutput> {
     try {
-      if (await isReplaceable(path, options.magic)) await Deno.remove(path);
+      await removeOlder(path, options.magic);
       // Neither a link nor a file that somebody has put there meanwhile.
-      return new TraceOutput(await Deno.open(path, { write: true, createNew: true, mode: 0o600 }), path, options);
+      const file = await Deno.open(path, { write: true, createNew: true, mode: 0o600 });
+      await file.tryLock(true);
+      return new TraceOutput(file, path, options);
     } catch (error) {
       throw error instanceof FshError ? error : failure(path, error);
     }
@@ -121,22 +123,22 @@ export class TraceOutput {
   }
 }
 
-async function isReplaceable(path: string, magic: Uint8Array): Promise<boolean> {
+/** Removes a file of the same kind, or an empty one. @throws {FshError} TRACE_FAILED: it is another, or being written */
+async function removeOlder(path: string, magic: Uint8Array): Promise<void> {
   const info = await Deno.lstat(path).catch((error) => {
     if (error instanceof Deno.errors.NotFound) return null;
     throw error;
   });
-  if (info === null) return false;
-  const refused = new FshError("TRACE_FAILED", {
-    subject: path,
-    detail: "there is something else of that name already, which is not replaced",
-  });
-  if (!info.isFile) throw refused;
+  if (info === null) return;
+  const refused = (detail: string) => new FshError("TRACE_FAILED", { subject: path, detail });
+  const another = "something else has that name, which is not replaced: take another";
+  if (!info.isFile) throw refused(another);
   using file = await Deno.open(path);
   const head = new Uint8Array(magic.length);
   const have = await file.read(head);
-  if (have === null || equalBytes(head.subarray(0, have), magic)) return true;
-  throw refused;
+  if (have !== null && !equalBytes(head.subarray(0, have), magic)) throw refused(another);
+  if (!await file.tryLock(true)) throw refused("another fsh is writing it: take another name");
+  await Deno.remove(path);
 }
 
 function failure(path: string, error: unknown): FshError {

@@ -6,6 +6,9 @@ import { tap } from "./tap.ts";
 import { TRACE_MAGIC } from "./trace_format.ts";
 import { TraceOutput } from "./trace_output.ts";
 
+/** Bytes that messages which are on their way may take, of all sessions together. */
+const MOST_HELD = 32 * 1024 * 1024;
+
 export interface TracerOptions {
   /** Files to write; at least one of them. */
   readonly trace?: string | undefined;
@@ -24,6 +27,7 @@ export class Tracer {
   readonly #trace: TraceOutput | null;
   readonly #pcap: TraceOutput | null;
   #sessions = 0;
+  readonly #held = { left: MOST_HELD };
 
   private constructor(options: TracerOptions, outputs: { trace: TraceOutput | null; pcap: TraceOutput | null }) {
     this.#options = options;
@@ -85,6 +89,7 @@ export class Tracer {
       local,
       remote,
       content,
+      held: this.#held,
       trace: this.#trace,
       pcap: this.#pcap,
       now,
