@@ -207,8 +207,8 @@ end
 
 local function check_header(frame, tvb, at)
   local flags, stream = tvb(at + 5, 1):uint(), tvb(at + 8, 4):uint()
-  for bit, set in pairs({ [FIN] = frame.fin, [UNCHECKED] = frame.unchecked, [ZSTD] = frame.zstd }) do
-    if flags % (2 * bit) >= bit and not set then malformed("a flag that it can't have") end
+  for bit, may in pairs({ [FIN] = "fin", [UNCHECKED] = "unchecked", [ZSTD] = "zstd" }) do
+    if flags % (2 * bit) >= bit and not frame[may] then malformed("a flag that it can't have") end
   end
   if flags >= 8 or tvb(at + 6, 2):uint() ~= 0 then malformed("reserved bits are set") end
   if flags % 4 >= UNCHECKED and tvb(at + 12, 4):uint() ~= 0 then malformed("a CRC-32 that is said not to be there") end

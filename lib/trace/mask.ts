@@ -24,20 +24,27 @@ export function layoutsOf(name: FrameName): readonly Layout[] {
 
 /**
  * Takes out of a message what no trace may hold. `content`: bytes of file content that may stay. Where the fields can't be
- * told from each other nothing stays, since a secret could be anywhere.
+ * told from each other nothing stays of a frame that may hold a secret, and of others no more than of content.
  */
 export function mask(
   frame: { readonly name: FrameName; readonly flags: number; readonly payload: Uint8Array },
   content: number,
 ): Masked {
   const { name, flags, payload } = frame;
-  const malformed = { shown: new Uint8Array(payload.length), kept: NOTHING, elided: false, malformed: true };
   const layouts = layoutsOf(name);
+  const secretive = layouts.some(holdsSecret);
+  const open = !secretive && payload.length <= content;
+  const malformed = {
+    shown: open ? payload : new Uint8Array(payload.length),
+    kept: open ? payload : NOTHING,
+    elided: false,
+    malformed: true,
+  };
   if ((flags & FLAG_ZSTD) === 0) {
     const spans = markedSpans(payload, layouts);
     return spans ? { shown: blank(payload, spans, content), ...keep(payload, spans, content) } : malformed;
   }
-  if (((frameRow(name).flags ?? 0) & FLAG_ZSTD) === 0 || layouts.some(holdsSecret)) return malformed;
+  if (((frameRow(name).flags ?? 0) & FLAG_ZSTD) === 0 || secretive) return malformed;
   try {
     const plain = decompress(payload, frameRow(name).max);
     const spans = markedSpans(plain, layouts);

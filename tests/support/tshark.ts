@@ -39,7 +39,7 @@ export function hasTshark(): boolean {
   }
 }
 
-/** Runs tshark with a dissector over a capture; fails where it complains. */
+/** Runs tshark with a dissector, whatever else its ports may stand for, over a capture; fails where it complains. */
 export async function tshark(
   file: string,
   args: readonly string[],
@@ -52,6 +52,8 @@ export async function tshark(
       args: [
         "-X",
         `lua_script:${lua}`,
+        "-o",
+        "tcp.try_heuristic_first:TRUE",
         "-r",
         file,
         ...args,

@@ -106,6 +106,8 @@ Deno.test("a compressed frame is kept unpacked, and shown as it was or not at al
   assert(none.shown.every((byte) => byte === 0));
   const all = mask({ name: "FILES", flags: FLAG_ZSTD, payload }, Infinity);
   assertEquals([all.kept, all.shown.length], [plain, payload.length]);
-  const broken = mask({ name: "FILES", flags: FLAG_ZSTD, payload: payload.subarray(1) }, Infinity);
+  const damaged = payload.subarray(1);
+  const broken = mask({ name: "FILES", flags: FLAG_ZSTD, payload: damaged }, damaged.length - 1);
   assertEquals([broken.malformed, broken.kept.length], [true, 0]);
+  assertEquals(mask({ name: "FILES", flags: FLAG_ZSTD, payload: damaged }, Infinity).shown, damaged);
 });
