@@ -1,5 +1,5 @@
 // What --trace and --pcap write, as fsh trace and tshark see it.
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { Client } from "../../lib/client/client.ts";
 import { FRAMES } from "../../lib/wire/frames.ts";
