@@ -1,3 +1,4 @@
+import { frameBuffers } from "../base/buffer_pool.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { type FrameHeader, readHeader } from "../wire/codec.ts";
 import { type FrameName, frameName, frameRow, HEADER_BYTES } from "../wire/frames.ts";
@@ -33,24 +34,26 @@ export interface Held {
 }
 
 const NOTHING = new Uint8Array(0);
+/** From this many bytes on, what is held is in a buffer of the pool. */
+const LARGE = 64 * 1024;
 
 /** A frame whose payload is on its way. */
 interface Current {
   readonly header: FrameHeader;
   readonly bytes: Uint8Array;
   readonly name: FrameName;
+  /** Bytes at the beginning of the payload that are looked at: all of a message, some of DATA. */
+  readonly wanted: number;
   arrived: number;
-  /** What has come: all of a message, the first bytes of DATA. */
-  readonly parts: Uint8Array[];
-  /** Bytes of content that are kept; of a message, bytes that are held. */
+  /** Holds them as they come; null: none came yet, or there was no room. */
+  store: Uint8Array<ArrayBuffer> | null;
   kept: number;
-  /** There was no room to hold it. */
   isLost: boolean;
 }
 
 /**
  * Follows the bytes that go one way, tells frames from each other, and takes out of them what nobody may see. What is no
- * FSH/1 is only counted. It holds one message at the most, and never more than has come.
+ * FSH/1 is only counted. What it holds of a frame that is on its way is taken from `held`.
  */
 export class Flow {
   readonly #listener: FlowListener;
@@ -80,9 +83,10 @@ export class Flow {
   /** So many bytes of a file went by, which nobody saw. */
   takeUnseen(bytes: number): void {
     if (this.#current === null) return this.#takeStray(bytes);
+    const current = this.#current;
     this.#show(bytes);
-    this.#current.arrived += bytes;
-    this.#finishFrame(this.#current);
+    current.arrived += bytes;
+    if (current.arrived >= current.header.length) this.#finish(current, null);
   }
 
   /** Nothing more goes this way. */
@@ -92,8 +96,9 @@ export class Flow {
       this.#have = 0;
       return;
     }
-    this.#drop(this.#current);
+    const current = this.#current;
     this.#current = null;
+    this.#drop(current);
   }
 
   #takeStray(bytes: number): void {
@@ -129,9 +134,12 @@ export class Flow {
     const name = frameName(header.type);
     if (name === undefined || header.length > frameRow(name).max) return this.#goAstray();
     this.#have = 0;
-    this.#current = { header, bytes: this.#head.slice(), name, arrived: 0, parts: [], kept: 0, isLost: false };
-    if (frameRow(name).fields === null) this.#listener.bytes(this.#current.bytes);
-    this.#finishFrame(this.#current);
+    const isData = frameRow(name).fields === null;
+    const wanted = isData ? Math.min(header.length, this.#content) : header.length;
+    const bytes = this.#head.slice();
+    this.#current = { header, bytes, name, wanted, arrived: 0, store: null, kept: 0, isLost: false };
+    if (isData) this.#show(bytes);
+    if (header.length === 0) this.#finish(this.#current, NOTHING);
   }
 
   /** This is no FSH/1 any more: what it is can't be told, and so not be shown. A header is, as that is what was wrong. */
@@ -147,56 +155,60 @@ export class Flow {
   }
 
   #takePayload(current: Current, bytes: Uint8Array): number {
-    const taken = Math.min(bytes.length, current.header.length - current.arrived);
+    const { header, name, wanted, arrived } = current;
+    const taken = Math.min(bytes.length, header.length - arrived);
     const part = bytes.subarray(0, taken);
+    const looked = part.subarray(0, Math.max(0, wanted - arrived));
+    const isWhole = taken === header.length;
     current.arrived += taken;
-    if (frameRow(current.name).fields === null) this.#takeContent(current, part);
-    else this.#hold(current, part);
-    this.#finishFrame(current);
+    // Only what must wait for the rest is copied.
+    if (!isWhole && looked.length > 0) this.#hold(current, looked);
+    if (frameRow(name).fields === null) this.#show(looked, taken - looked.length);
+    if (current.arrived === header.length) this.#finish(current, isWhole ? looked : null);
     return taken;
   }
 
-  /** Only what must wait for the rest is copied, and only while there is room. */
   #hold(current: Current, part: Uint8Array): void {
-    const waits = current.arrived < current.header.length;
-    if (waits && part.length > this.#held.left) current.isLost = true;
-    if (current.isLost) return;
-    if (waits) {
-      this.#held.left -= part.length;
-      current.kept += part.length;
+    const { wanted } = current;
+    if (current.store === null && !current.isLost) {
+      const size = wanted > LARGE ? frameBuffers.size : wanted;
+      if (size > this.#held.left) current.isLost = true;
+      else {
+        this.#held.left -= size;
+        current.store = size === frameBuffers.size ? frameBuffers.take() : new Uint8Array(size);
+      }
     }
-    current.parts.push(waits ? part.slice() : part);
+    if (current.isLost) return;
+    current.store?.set(part, current.kept);
+    current.kept += part.length;
+  }
+
+  #free({ store }: Current): void {
+    this.#held.left += store?.length ?? 0;
+    if (store?.length === frameBuffers.size) frameBuffers.give(store);
   }
 
   /** Of a message that is not whole, or could not be held, nothing is known but the header. */
-  #drop({ name, bytes, arrived, kept }: Current): void {
-    if (frameRow(name).fields !== null) {
-      this.#held.left += kept;
-      this.#show(bytes, arrived);
-    }
+  #drop(current: Current): void {
+    const { name, bytes, arrived } = current;
+    this.#free(current);
+    if (frameRow(name).fields !== null) this.#show(bytes, arrived);
     this.#listener.frame({ header: bytes, arrived, kept: NOTHING, elided: false, malformed: false });
   }
 
-  #takeContent(current: Current, part: Uint8Array): void {
-    const stays = Math.min(part.length, this.#content - current.kept);
-    if (stays > 0) current.parts.push(part.slice(0, stays));
-    current.kept += stays;
-    this.#show(part.subarray(0, stays), part.length - stays);
-  }
-
-  #finishFrame(current: Current): void {
-    const { header, bytes, name, arrived, parts } = current;
-    if (arrived < header.length) return;
+  /** `whole`: what is looked at, where it came in one piece. */
+  #finish(current: Current, whole: Uint8Array | null): void {
+    const { header, bytes, name, arrived, store, kept: held, isLost } = current;
     this.#current = null;
-    const payload = parts.length === 1 ? parts[0] as Uint8Array : concatBytes(parts);
+    const looked = whole ?? store?.subarray(0, held) ?? NOTHING;
     if (frameRow(name).fields === null) {
-      const elided = payload.length < arrived;
-      return this.#listener.frame({ header: bytes, arrived, kept: payload, elided, malformed: false });
+      this.#listener.frame({ header: bytes, arrived, kept: looked, elided: looked.length < arrived, malformed: false });
+    } else if (isLost) return this.#drop(current);
+    else {
+      const { shown, kept, elided, malformed } = mask({ name, flags: header.flags, payload: looked }, this.#content);
+      this.#listener.bytes(concatBytes([bytes, shown]));
+      this.#listener.frame({ header: bytes, arrived, kept, elided, malformed });
     }
-    this.#held.left += current.kept;
-    if (current.isLost) return this.#drop({ ...current, kept: 0 });
-    const { shown, kept, elided, malformed } = mask({ name, flags: header.flags, payload }, this.#content);
-    this.#listener.bytes(concatBytes([bytes, shown]));
-    this.#listener.frame({ header: bytes, arrived, kept, elided, malformed });
+    this.#free(current);
   }
 }

@@ -53,15 +53,15 @@ export function addressBytes(text: string): number[] | null {
   return ipaddr.isValid(bare) ? ipaddr.process(bare).toByteArray() : null;
 }
 
-/** One record of a capture file: a TCP segment in an IP packet, checksums and all. */
-export function packet({ from, to, flags, seq, ack, payload, time }: Segment): Uint8Array {
+/** One record of a capture file, in parts: a TCP segment in an IP packet, checksums and all. */
+export function packet({ from, to, flags, seq, ack, payload, time }: Segment): (Uint8Array | number)[] {
   const isV4 = from.address.length === 4;
   const options = flags & SYN ? SYN_OPTIONS : [];
   const ipHead = isV4 ? 20 : 40;
   const tcpHead = TCP_HEAD + options.length;
   const length = typeof payload === "number" ? payload : payload.length;
   const size = ipHead + tcpHead + length;
-  const bytes = new Uint8Array(RECORD_HEAD + size);
+  const bytes = new Uint8Array(RECORD_HEAD + ipHead + tcpHead);
   const view = new DataView(bytes.buffer);
   view.setUint32(0, Math.floor(time / 1e6));
   view.setUint32(4, Math.floor(time % 1e6));
@@ -79,12 +79,11 @@ export function packet({ from, to, flags, seq, ack, payload, time }: Segment): U
   view.setUint8(tcp + 13, flags);
   view.setUint16(tcp + 14, 0xffff);
   bytes.set(options, tcp + TCP_HEAD);
-  if (typeof payload !== "number") bytes.set(payload, tcp + tcpHead);
   // Pseudo-header (RFC 9293, section 3.1): addresses, protocol 6, length. Zeros add nothing.
   const pseudo = sum(from.address, to.address) + 6 + tcpHead + length;
-  const end = typeof payload === "number" ? tcp + tcpHead : bytes.length;
-  view.setUint16(tcp + 16, checksum(view, { start: tcp, end, begin: pseudo }));
-  return bytes;
+  const content = typeof payload === "number" ? 0 : sumOf(payload);
+  view.setUint16(tcp + 16, checksum(bytes.subarray(tcp), pseudo + content));
+  return [bytes, payload];
 }
 
 /** RFC 791, section 3.1: no fragments, 64 hops, TCP. */
@@ -94,7 +93,7 @@ function writeV4(view: DataView, at: number, { size, from, to }: { size: number;
   view.setUint16(at + 6, 0x4000);
   view.setUint16(at + 8, 0x4006);
   [...from.address, ...to.address].forEach((byte, i) => view.setUint8(at + 12 + i, byte));
-  view.setUint16(at + 10, checksum(view, { start: at, end: at + 20, begin: 0 }));
+  view.setUint16(at + 10, checksum(new Uint8Array(view.buffer, at, 20), 0));
 }
 
 /** RFC 8200, section 3: TCP, 64 hops. */
@@ -106,17 +105,20 @@ function writeV6(view: DataView, at: number, { size, from, to }: { size: number;
 }
 
 function sum(...addresses: readonly (readonly number[])[]): number {
-  let total = 0;
-  for (const address of addresses) for (const [i, byte] of address.entries()) total += i % 2 === 0 ? byte << 8 : byte;
-  return total;
+  return addresses.reduce((total, address) => total + sumOf(Uint8Array.from(address)), 0);
 }
 
-/** The Internet checksum (RFC 1071). */
-function checksum(view: DataView, { start, end, begin }: { start: number; end: number; begin: number }): number {
-  let total = begin;
-  let at = start;
-  for (; at + 1 < end; at += 2) total += view.getUint16(at);
-  if (at < end) total += view.getUint8(at) << 8;
+/** Of big-endian 16-bit words; less than 2^53 for anything that fits into a segment. */
+function sumOf(bytes: Uint8Array): number {
+  let total = 0;
+  const even = bytes.length & ~1;
+  for (let at = 0; at < even; at += 2) total += ((bytes[at] as number) << 8) | (bytes[at + 1] as number);
+  return even < bytes.length ? total + ((bytes[even] as number) << 8) : total;
+}
+
+/** The Internet checksum (RFC 1071); `begin`: the sum of what else belongs to it. */
+function checksum(bytes: Uint8Array, begin: number): number {
+  let total = begin + sumOf(bytes);
   while (total > 0xffff) total = (total & 0xffff) + Math.floor(total / 0x10000);
   return ~total & 0xffff;
 }

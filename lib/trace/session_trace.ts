@@ -42,7 +42,7 @@ export class SessionTrace {
     this.#options = options;
     const { role, local, remote, pcap, number, now } = options;
     const [client, server] = role === "client" ? [local, remote] : [remote, local];
-    this.#story = pcap && new TcpStory((packet) => pcap.write(packet), { client, server, number });
+    this.#story = pcap && new TcpStory((parts) => pcap.write(...parts), { client, server, number });
     this.#flows = {
       client: new Flow(this.#listener("client"), options),
       server: new Flow(this.#listener("server"), options),
@@ -118,7 +118,7 @@ export class SessionTrace {
 
   #record(record: DistributiveOmit<TraceRecord, "session" | "time">): void {
     const { trace, number, now } = this.#options;
-    if (trace && !trace.isStopped) trace.write(encodeRecord({ ...record, session: number, time: now() }));
+    if (trace && !trace.isStopped) trace.write(...encodeRecord({ ...record, session: number, time: now() }));
   }
 }
 

@@ -18,12 +18,12 @@ interface Side {
 
 /** Tells what two ends said to each other as a TCP connection of its own, with handshake, acknowledgements and end. */
 export class TcpStory {
-  readonly #write: (packet: Uint8Array) => void;
+  readonly #write: (packet: readonly (Uint8Array | number)[]) => void;
   readonly #sides: Readonly<Record<Role, Side>>;
 
   /** `client`, `server`: `address:port` of each. `number` tells apart those that have none. */
   constructor(
-    write: (packet: Uint8Array) => void,
+    write: (packet: readonly (Uint8Array | number)[]) => void,
     ends: { readonly client: string; readonly server: string; readonly number: number },
   ) {
     this.#write = write;

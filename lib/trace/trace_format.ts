@@ -55,41 +55,41 @@ export type TraceRecord =
     | { readonly kind: "closed"; readonly facts: Closed }
   );
 
-export function encodeRecord(record: TraceRecord): Uint8Array {
+/** In parts: what is kept of a frame is not copied. */
+export function encodeRecord(record: TraceRecord): Uint8Array[] {
   switch (record.kind) {
     case "opened":
     case "closed":
       return encode(record, {
-        body: encodeUtf8(JSON.stringify(record.facts)),
+        body: [encodeUtf8(JSON.stringify(record.facts))],
         from: record.kind === "opened" ? "client" : record.facts.by,
       });
     case "stray":
-      return encode(record, { body: encodeUtf8(String(record.bytes)), from: record.from });
+      return encode(record, { body: [encodeUtf8(String(record.bytes))], from: record.from });
     case "frame": {
       const { header, arrived, kept, elided, malformed } = record.frame;
-      const body = new Uint8Array(FRAME_HEAD + kept.length);
-      body.set(header);
-      new DataView(body.buffer).setUint32(HEADER_BYTES, arrived);
-      body.set(kept, FRAME_HEAD);
-      return encode(record, { body, from: record.from, flags: (elided ? ELIDED : 0) | (malformed ? MALFORMED : 0) });
+      const head = new Uint8Array(FRAME_HEAD);
+      head.set(header);
+      new DataView(head.buffer).setUint32(HEADER_BYTES, arrived);
+      const flags = (elided ? ELIDED : 0) | (malformed ? MALFORMED : 0);
+      return encode(record, { body: [head, kept], from: record.from, flags });
     }
   }
 }
 
 function encode(
   { kind, session, time }: Pick<TraceRecord, "kind" | "session" | "time">,
-  { body, from, flags = 0 }: { body: Uint8Array; from: Role; flags?: number },
-): Uint8Array {
-  const bytes = new Uint8Array(RECORD_HEAD + body.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, body.length);
+  { body, from, flags = 0 }: { body: readonly Uint8Array[]; from: Role; flags?: number },
+): Uint8Array[] {
+  const head = new Uint8Array(RECORD_HEAD);
+  const view = new DataView(head.buffer);
+  view.setUint32(0, body.reduce((sum, { length }) => sum + length, 0));
   view.setUint8(4, KINDS.indexOf(kind));
   view.setUint8(5, ROLES.indexOf(from));
   view.setUint16(6, flags);
   view.setUint32(8, session);
   view.setFloat64(12, time);
-  bytes.set(body, RECORD_HEAD);
-  return bytes;
+  return [head, ...body];
 }
 
 /**

@@ -1,10 +1,22 @@
-import { concatBytes, equalBytes } from "../base/bytes.ts";
+import { BufferPool } from "../base/buffer_pool.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 
-/** Bytes that may wait for the disk before whoever makes more is held up. */
-const MOST_WAITING = 4 * 1024 * 1024;
+const CHUNK = 1024 * 1024;
+/** Chunks that may wait for the disk before whoever makes more is held up. */
+const MOST_WAITING = 4;
 /** A disk that takes nothing for so long is given up, in milliseconds: transfers come first. */
 const PATIENCE = 1000;
+
+const chunks = new BufferPool(CHUNK, MOST_WAITING);
+
+/** Bytes on their way to the file. */
+interface Chunk {
+  readonly bytes: Uint8Array<ArrayBuffer>;
+  length: number;
+  /** Of the file, up to the end of the last piece that is whole once this is written. */
+  whole: number;
+}
 
 export interface TraceOutputOptions {
   /** What the file begins with, and all others of its kind: only those are replaced. */
@@ -23,10 +35,10 @@ export class TraceOutput {
   readonly #file: Deno.FsFile;
   readonly #path: string;
   readonly #options: TraceOutputOptions;
-  #waiting: Uint8Array[] = [];
-  #waitingBytes = 0;
+  #waiting: Chunk[] = [];
   #accepted = 0;
-  #written = 0;
+  /** Of the file, what is written and consists of whole pieces. */
+  #whole = 0;
   #stopped = false;
   #working: Promise<void> | null = null;
 
@@ -57,21 +69,42 @@ export class TraceOutput {
     return this.#stopped;
   }
 
-  /** Takes one piece of the file over: all of it will be there, or nothing. */
-  write(piece: Uint8Array): void {
+  /** Takes one piece of the file, in parts: all of it will be there, or nothing. A number stands for as many zeros. */
+  write(...parts: readonly (Uint8Array | number)[]): void {
     if (this.#stopped) return;
-    if (this.#accepted + piece.length > this.#options.limit) {
-      return this.stop("it is as large as --trace-limit allows");
-    }
-    this.#accepted += piece.length;
-    this.#waitingBytes += piece.length;
-    this.#waiting.push(piece);
+    const length = parts.reduce((sum: number, part) => sum + (typeof part === "number" ? part : part.length), 0);
+    if (this.#accepted + length > this.#options.limit) return this.stop("it is as large as --trace-limit allows");
+    for (const part of parts) this.#copy(part);
+    this.#accepted += length;
+    const last = this.#waiting.at(-1);
+    if (last) last.whole = this.#accepted;
     this.#working ??= this.#work();
+  }
+
+  #copy(part: Uint8Array | number): void {
+    const length = typeof part === "number" ? part : part.length;
+    for (let at = 0; at < length;) {
+      const chunk = this.#open();
+      const taken = Math.min(length - at, CHUNK - chunk.length);
+      if (typeof part === "number") chunk.bytes.fill(0, chunk.length, chunk.length + taken);
+      else chunk.bytes.set(part.subarray(at, at + taken), chunk.length);
+      chunk.length += taken;
+      at += taken;
+    }
+  }
+
+  /** A chunk that has room. */
+  #open(): Chunk {
+    const last = this.#waiting.at(-1);
+    if (last && last.length < CHUNK) return last;
+    const chunk = { bytes: chunks.take(), length: 0, whole: this.#accepted };
+    this.#waiting.push(chunk);
+    return chunk;
   }
 
   /** Resolves once there is room for more; undefined: there is. */
   room(): Promise<void> | undefined {
-    if (this.#waitingBytes <= MOST_WAITING || !this.#working) return undefined;
+    if (this.#waiting.length <= MOST_WAITING || !this.#working) return undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
@@ -105,20 +138,17 @@ export class TraceOutput {
 
   async #work(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) {
-        const batch = concatBytes(this.#waiting);
-        this.#waiting = [];
-        for (let at = 0; at < batch.length;) at += await this.#file.write(batch.subarray(at));
-        this.#written += batch.length;
-        this.#waitingBytes -= batch.length;
+      for (let chunk; (chunk = this.#waiting.shift());) {
+        for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.bytes.subarray(at, chunk.length));
+        this.#whole = chunk.whole;
+        chunks.give(chunk.bytes);
       }
     } catch (error) {
       this.#waiting = [];
       this.stop(reason(error));
       // A piece that is not whole would be taken for damage.
-      await this.#file.truncate(this.#written).catch(() => {});
+      await this.#file.truncate(this.#whole).catch(() => {});
     }
-    this.#waitingBytes = 0;
     this.#working = null;
   }
 }

@@ -26,7 +26,7 @@ const RECORDS: readonly TraceRecord[] = [
   { ...at, kind: "stray", from: "client", bytes: 12 },
   { ...at, kind: "closed", facts: { by: "client", how: "reset", sent: 2 ** 40, received: 0 } },
 ];
-const whole = joined(TRACE_MAGIC, ...RECORDS.map(encodeRecord));
+const whole = joined(TRACE_MAGIC, ...RECORDS.flatMap(encodeRecord));
 
 async function read(bytes: Uint8Array): Promise<{ records: TraceRecord[]; torn: number }> {
   let [left, torn] = [bytes, 0];
@@ -50,7 +50,7 @@ Deno.test("records come back as they were written", async () => {
 Deno.test("a trace that ends within a record gives what is whole, and says so", async () => {
   const ends = new Set<number>();
   let end = TRACE_MAGIC.length;
-  for (const record of [null, ...RECORDS]) ends.add(end += record ? encodeRecord(record).length : 0);
+  for (const record of [null, ...RECORDS]) ends.add(end += record ? joined(...encodeRecord(record)).length : 0);
   for (let length = TRACE_MAGIC.length; length <= whole.length; length++) {
     const { records, torn } = await read(whole.subarray(0, length));
     assertEquals(records, RECORDS.slice(0, records.length));
