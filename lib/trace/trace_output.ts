@@ -5,8 +5,12 @@ import { FshError } from "../base/errors.ts";
 const CHUNK = 1024 * 1024;
 /** Chunks that may wait for the disk before whoever makes more is held up. */
 const MOST_WAITING = 4;
+/** Chunks that may wait at the most, however many sessions write at once: then the trace ends. */
+const MOST_CHUNKS = 64;
 /** A disk that takes nothing for so long is given up, in milliseconds: transfers come first. */
 const PATIENCE = 1000;
+
+const TOO_SLOW = "the disk is too slow";
 
 const chunks = new BufferPool(CHUNK, MOST_WAITING);
 
@@ -74,6 +78,7 @@ export class TraceOutput {
     if (this.#stopped) return;
     const length = parts.reduce((sum: number, part) => sum + (typeof part === "number" ? part : part.length), 0);
     if (this.#accepted + length > this.#options.limit) return this.stop("it is as large as --trace-limit allows");
+    if (this.#waiting.length > MOST_CHUNKS) return this.stop(TOO_SLOW);
     for (const part of parts) this.#copy(part);
     this.#accepted += length;
     const last = this.#waiting.at(-1);
@@ -108,7 +113,7 @@ export class TraceOutput {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(() => {
-        this.stop("the disk is too slow");
+        this.stop(TOO_SLOW);
         this.#waiting = [];
         resolve();
       }, PATIENCE);
@@ -127,7 +132,7 @@ export class TraceOutput {
   async close(): Promise<void> {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(() => (this.stop("the disk is too slow"), resolve()), PATIENCE);
+      timer = setTimeout(() => (this.stop(TOO_SLOW), resolve()), PATIENCE);
     });
     await Promise.race([this.#working, late]);
     clearTimeout(timer);
