@@ -19,6 +19,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "lib/transport/transport.ts",
     "lib/storage/storage.ts",
   ],
+  "lib/trace": ["lib/base", "lib/wire", "lib/transport/transport.ts"],
   "lib/commands": [
     "lib/base",
     "lib/wire",

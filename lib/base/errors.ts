@@ -39,6 +39,10 @@ export const ERRORS = {
   NOT_IN_CLASSIC: { code: 45, exit: 2, retryable: false, message: "the classic protocol has no way to do this" },
   NOT_CONFIRMED: { code: 48, exit: 1, retryable: false, message: "the classic server does not show what was put" },
 
+  // Of traces, which no peer hears of.
+  BAD_TRACE: { code: 42, exit: 1, retryable: false, message: "not a trace that fsh can read" },
+  TRACE_FAILED: { code: 43, exit: 1, retryable: false, message: "the trace can't be written" },
+
   // 50-79: the connection.
   REFUSED: { code: 50, exit: 3, retryable: true, message: "connection refused" },
   UNREACHABLE: { code: 51, exit: 3, retryable: true, message: "host or network unreachable" },

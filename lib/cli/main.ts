@@ -4,6 +4,7 @@ import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { drainCommand } from "./drain.ts";
 import { discoverCommand } from "./discover.ts";
+import { dissectorCommand } from "./dissector.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
@@ -27,6 +28,8 @@ import { sessionsCommand } from "./sessions.ts";
 import { socketsCommand } from "./sockets.ts";
 import { statCommand } from "./stat.ts";
 import { tokenCommand } from "./token.ts";
+import { traceCommand } from "./trace.ts";
+import { endTrace } from "./trace_options.ts";
 import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
@@ -55,6 +58,8 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   kickCommand,
   reloadCommand,
   drainCommand,
+  traceCommand,
+  dissectorCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
@@ -96,7 +101,12 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   }
   keepOnly(rightsOf(name));
   if (Deno.env.get("FSH_LOG") === "trace") note(`fsh ${name} keeps the permissions ${rightsNow().join(", ")}`);
-  return await command.run(parseSubcommand(command, rest), { signal });
+  const args = parseSubcommand(command, rest);
+  try {
+    return await command.run(args, { signal });
+  } finally {
+    await endTrace(args);
+  }
 }
 
 /** Ctrl-C and SIGTERM abort the signal; the second one ends the program at once. */

@@ -48,6 +48,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   reload: { keeps: CONTROL },
   drain: { keeps: CONTROL },
   keygen: { keeps: ["read", "write", "env"] },
+  trace: { keeps: ["read", "env"] },
+  dissector: { keeps: ["env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },
 };

@@ -27,6 +27,7 @@ import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { BACKLOG_OPTION, checkBacklog, socketTuning } from "./socket_options.ts";
+import { traced } from "./trace_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
@@ -112,9 +113,10 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
         insecure: args.has("insecure"),
       });
+      const warn = (message: string) => log.warn(message);
       const server = await Server.start({
-        transport,
         classic: classic?.listener,
+        transport: await traced(transport, args, { warn, served: folderOf(args) }),
         clientTrust: mutual && (() => mutual.current),
         storage,
         log,

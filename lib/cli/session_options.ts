@@ -2,6 +2,7 @@ import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import type { SessionLimits } from "../session/handshake.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { SOCKET_OPTIONS } from "./socket_options.ts";
+import { TRACE_OPTIONS } from "./trace_options.ts";
 import { parseDuration, parseWhole } from "./values.ts";
 
 /** An option that takes a duration. */
@@ -22,6 +23,7 @@ export const SESSION_OPTIONS: readonly OptionRow[] = [
   durationOption("handshake-timeout", DEFAULT_TIMEOUTS.handshake, "for the other side to say who it is"),
   durationOption("stall-timeout", DEFAULT_TIMEOUTS.stall, "for a transfer in which no byte moves; off"),
   ...SOCKET_OPTIONS,
+  ...TRACE_OPTIONS,
 ];
 
 export function sessionLimits(args: Args): SessionLimits {
