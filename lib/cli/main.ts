@@ -2,6 +2,7 @@ import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
@@ -37,6 +38,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   rmCommand,
   mvCommand,
   pingCommand,
+  doctorCommand,
   pluginCommand,
   explainCommand,
   passwdCommand,

@@ -34,6 +34,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   rm: { keeps: REMOTE },
   mv: { keeps: REMOTE },
   ping: { keeps: REMOTE },
+  // What /proc tells of this process and of the kernel may be read only with every permission there is.
+  doctor: { keeps: REMOTE, confined: true },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
   forget: { keeps: FILES },

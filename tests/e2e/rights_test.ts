@@ -50,6 +50,7 @@ for (const way of ["", "off"]) {
         [["mv", "/a", "/folder/a"], ""],
         [["rm", "/folder/a"], ""],
         [["ping", "-c", "1", server.url], "from"],
+        [["doctor"], "loopback"],
         [["plugin", "check", "rules.js"], "rules"],
         [["explain", "--plugin", "rules.js", "get", "/locked2"], "allowed"],
         [["keygen", "key"], ""],
