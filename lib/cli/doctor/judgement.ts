@@ -36,6 +36,9 @@ export function judge(measures: Measures): Verdict {
       advice: measures.direction === "get" ? ["name a larger file"] : [],
     };
   }
+  const { flush, rate } = measures;
+  // However busy the CPU is: a put is done only once the server's disk is.
+  if (flush !== null && flush < rate / 3) return slowFlush(flush, rate);
   return ownCpu(measures) ?? (measures.direction === "get" ? judgeGet(measures) : judgePut(measures));
 }
 

@@ -147,6 +147,9 @@ Deno.test("a stream's window that is used up in a round trip is named", () => {
 Deno.test("a put that the server has on its disk much later is held up by that", () => {
   assertEquals(found({ ...PUT, tcp: { busy: 950 }, flush: 20 * MIB }), "disk there");
   assertEquals(found({ ...PUT, tcp: { busy: 950 }, flush: 200 * MIB }), "network between");
+  // With a busy CPU only where there is no doubt: it holds up what is flushed as well.
+  assertEquals(found({ ...PUT, cpu: { run: 900 }, flush: 20 * MIB }), "disk there");
+  assertEquals(found({ ...PUT, cpu: { run: 900 }, flush: 60 * MIB }), "cpu here");
 });
 
 Deno.test("a server that takes no more and is slow to answer has a busy CPU", () => {
