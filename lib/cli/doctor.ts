@@ -73,6 +73,7 @@ async function lookThere(operand: string, args: Args, environment: Environment):
     time,
     bytes,
     signal: environment.signal,
+    encrypted: url.scheme !== "fsh",
     tuning,
     limits: tcpBufferLimits(),
   };

@@ -1,10 +1,14 @@
 import { assertEquals } from "@std/assert";
 import { FarHosts } from "../support/far_hosts.ts";
 import { TwoHosts } from "../support/namespaces.ts";
-import { FSH, names, scratch, ServerProcess } from "../support/program.ts";
+import { FSH, names, ServerProcess } from "../support/program.ts";
+import { ramFolder } from "../support/ram.ts";
 import { SlowDisk } from "../support/slow_disk.ts";
 
 const MIB = 1024 * 1024;
+/** What comes must not wait for a disk that others use, nor what goes. */
+const IN_MEMORY = 1024 * MIB;
+const NOT_FLUSHED = ["--durability", "none"];
 
 /** One direction; no verdict where it was not tried. */
 interface Found {
@@ -16,7 +20,7 @@ async function doctor(
   before: readonly string[],
   args: readonly string[],
 ): Promise<{ get: Found; put: Found }> {
-  const [program = FSH, ...rest] = [...before, FSH, "doctor", "--json", "--time", "1s", ...args];
+  const [program = FSH, ...rest] = [...before, FSH, "doctor", "--json", "--time", "1s", "--bytes", "256M", ...args];
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args: rest,
     env: { FSH_LOG: "", FSH_URL: "" },
@@ -40,10 +44,10 @@ Deno.test({
     await using hosts = await TwoHosts.create();
     await using server = await ServerProcess.start({
       command: [...hosts.onServer, FSH],
-      args: ["--host", hosts.serverAddress, "--insecure"],
+      args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
     });
     await sparse(`${server.folder}/file`, 1024 * MIB);
-    await using local = await scratch();
+    await using local = await ramFolder(IN_MEMORY);
     for (const side of [hosts.onServer, hosts.onClient]) {
       const [program = "", ...words] = side;
       const tbf = ["tc", "qdisc", "add", "dev", "veth0", "root", "tbf", "rate", "100mbit", "burst", "64kb"];
@@ -75,7 +79,7 @@ Deno.test({
       assertEquals(names(disk.path), ["file", "lost+found"]);
     }
     await using server = await ServerProcess.start({ command: [...disk.within, FSH], folder: disk.path });
-    await using local = await scratch();
+    await using local = await ramFolder(IN_MEMORY);
     try {
       const { get, put } = await doctor([], ["--folder", local.path, server.url]);
       assertFound(get, "disk there");
@@ -94,10 +98,10 @@ Deno.test({
     await using hosts = await FarHosts.create({ delay: 20 });
     await using server = await ServerProcess.start({
       command: [...hosts.onServer, FSH],
-      args: ["--host", hosts.serverAddress, "--insecure"],
+      args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
     });
     await sparse(`${server.folder}/file`, 1024 * MIB);
-    await using local = await scratch();
+    await using local = await ramFolder(IN_MEMORY);
     const small = ["--recv-buffer", "128K", "--send-buffer", "128K"];
     const { get, put } = await doctor(hosts.onClient, [...small, "--folder", local.path, server.url]);
     assertFound(get, "window here");
@@ -109,9 +113,9 @@ Deno.test({
   name: "fsh doctor finds a CPU that others use",
   ignore: Deno.build.os !== "linux",
   async fn() {
-    await using server = await ServerProcess.start();
+    await using server = await ServerProcess.start({ args: NOT_FLUSHED });
     await sparse(`${server.folder}/file`, 1024 * MIB);
-    await using local = await scratch();
+    await using local = await ramFolder(IN_MEMORY);
     await using _hogs = hogs(3);
     const { get, put } = await doctor(["taskset", "-c", "0"], ["--folder", local.path, server.url]);
     assertFound(get, "cpu here");

@@ -30,6 +30,8 @@ export interface ExaminationOptions {
   readonly time: number;
   readonly bytes: number;
   readonly signal: AbortSignal;
+  /** Whether the session runs over TLS. */
+  readonly encrypted: boolean;
   readonly tuning: SocketTuning;
   readonly limits: BufferLimits;
 }
@@ -111,7 +113,7 @@ async function getTrial(attempt: Attempt, path: string): Promise<Trial> {
   const { client, options } = attempt;
   await using file = await FlushedFile.create(options.folder);
   const { samples, share } = await sampled(
-    client,
+    attempt,
     "get",
     (begun) => tryGet(client, { ...options, path, begun, sink: (chunk) => file.write(chunk) }),
   );
@@ -119,7 +121,7 @@ async function getTrial(attempt: Attempt, path: string): Promise<Trial> {
   const verdict = judge(measures);
   if (verdict.bottleneck !== "server") return { path, measures, verdict };
   // Out of the server's memory now: if that is much faster, it was its disk.
-  const sampler = new Sampler(client.session, "get");
+  const sampler = new Sampler(client.session, { direction: "get", encrypted: options.encrypted });
   let again: Samples;
   try {
     const sink = () => {};
@@ -134,7 +136,7 @@ async function getTrial(attempt: Attempt, path: string): Promise<Trial> {
 async function putTrial(attempt: Attempt, folder: string): Promise<Trial> {
   const { client, options, pings } = attempt;
   const path = trialName(folder);
-  const { samples, share } = await sampled(client, "put", (begun) => tryPut(client, { ...options, path, begun }));
+  const { samples, share } = await sampled(attempt, "put", (begun) => tryPut(client, { ...options, path, begun }));
   const measures = measuresOf(samples, { ...around(attempt), direction: "put", diskWait: 0, share });
   if (options.signal.aborted) throw new FshError("INTERRUPTED");
   if (!await mayRemove(client, path)) return { path: folder, measures, verdict: judge(measures) };
@@ -157,7 +159,7 @@ function around({ client, options, pings }: Attempt) {
 
 /** Samples from the first byte on, with the part of a CPU that there was before and after. */
 async function sampled(
-  client: Client,
+  { client, options: { encrypted } }: Attempt,
   direction: "get" | "put",
   work: (begun: () => void) => Promise<unknown>,
 ): Promise<{ samples: Samples; share: number | null }> {
@@ -165,7 +167,7 @@ async function sampled(
   let sampler: Sampler | undefined;
   let samples: Samples | undefined;
   try {
-    await work(() => sampler = new Sampler(client.session, direction));
+    await work(() => sampler = new Sampler(client.session, { direction, encrypted }));
   } finally {
     samples = sampler?.stop();
   }

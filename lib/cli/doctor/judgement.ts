@@ -21,6 +21,10 @@ const LEAST = 256 * 1024;
 const BUSY = 0.75;
 /** From this part on of the time, something is what it waited for. */
 const MOSTLY = 0.5;
+/** With less of a CPU than this, others want it as well. */
+const CONTENDED = 0.6;
+/** Unread bytes that show that this program is slower than what comes; a turn of the CPU late, there are always some. */
+const BACKLOG = 512 * 1024;
 /** On a shorter round trip, in milliseconds, a window is not what limits: it is too wide for that, or says something else. */
 const FAR = 2;
 /** A receive window grows no further, in bytes: see session/receive_window.ts. */
@@ -42,13 +46,21 @@ export function judge(measures: Measures): Verdict {
   return ownCpu(measures) ?? (measures.direction === "get" ? judgeGet(measures) : judgePut(measures));
 }
 
-/** Less than what it could have had: other programs run as well, and this one can use one CPU only. */
-function ownCpu({ cpu, ms }: Measures): Verdict | null {
+/** Whether this program used what it could have of one CPU: other programs run as well. */
+function ownCpu(measures: Measures): Verdict | null {
+  const { cpu, ms } = measures;
   if (cpu === null) return null;
   const load = cpu.run / (cpu.share * ms);
+  if (cpu.share >= CONTENDED) return load >= BUSY ? tooBusy(cpu, ms) : null;
   // Waiting for the CPU alone says little: whoever waits for packets waits for it, too, each time, and misses none.
-  const contended = cpu.wanted >= BUSY * ms && load >= 0.4 && cpu.share < 0.6;
-  return load >= BUSY || contended ? tooBusy(cpu, ms) : null;
+  const waited = cpu.wanted >= BUSY * ms && load >= 0.4;
+  return (load >= BUSY || waited) && !isWaitedFor(measures) ? tooBusy(cpu, ms) : null;
+}
+
+/** Whether this program was done with all that had come, or had all on its way that it could send. */
+function isWaitedFor({ direction, tcp, ms }: Measures): boolean {
+  if (tcp === null) return false;
+  return direction === "get" ? tcp.unread !== null && tcp.unread < BACKLOG : tcp.busy >= 0.9 * ms;
 }
 
 function tooBusy(cpu: CpuUse, ms: number): Verdict {

@@ -45,6 +45,8 @@ export interface CpuUse {
 
 /** What TCP did on this side meanwhile. */
 export interface TcpUse {
+  /** Bytes that had come and this program had not read yet, in the median of the looks; null: not known. */
+  readonly unread: number | null;
   /** The shortest round trip, and the median of the smoothed one. */
   readonly minRtt: number;
   readonly rtt: number;

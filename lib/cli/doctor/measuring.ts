@@ -85,6 +85,7 @@ function tcpUse({ all }: Samples, around: Circumstances): TcpUse | null {
   const infos = reports.map(({ info }) => info);
   const part = (time: (info: TcpInfo) => number) => time(last.info) - time(first.info);
   return {
+    unread: median(all.flatMap(({ unread }) => unread === null ? [] : [unread])),
     minRtt: Math.min(...infos.map(({ minRtt, rtt }) => minRtt ?? rtt)),
     rtt: median(infos.map(({ rtt }) => rtt)) ?? last.info.rtt,
     congestionWindow: last.info.cwnd * last.info.sendMss,

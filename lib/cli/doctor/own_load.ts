@@ -20,6 +20,11 @@ export function threadTime(): ThreadTime | null {
   return run === undefined ? null : { run: run / 1e6, wanted: wantedByAll() };
 }
 
+/** Milliseconds for which this thread has waited for a CPU so far; 0 where the system does not tell. */
+export function queuedTime(): number {
+  return (scheduled("self")[1] ?? 0) / 1e6;
+}
+
 function wantedByAll(): number {
   let sum = 0;
   try {

@@ -3,6 +3,7 @@ import { randomHex } from "../../base/bytes.ts";
 import { FshError, isError, toFshError } from "../../base/errors.ts";
 import type { Client } from "../../client/client.ts";
 import type { PutSource } from "../../commands/put.ts";
+import { queuedTime } from "./own_load.ts";
 
 export interface PutTrial {
   /** A name of `trialName`. */
@@ -88,24 +89,43 @@ export async function tryFlush(
   return found;
 }
 
-/** Answers the milliseconds from the last byte to the server's word that the file is in place. It is gone after that. */
+/**
+ * Answers the milliseconds from when the server's system had all of a file to its word that it is in place, those left
+ * out in which this program waited for a CPU. The file is gone after that.
+ */
 async function putWhole(client: Client, path: string, bytes: number): Promise<number> {
-  let ended = performance.now();
-  const progress = () => ended = performance.now();
+  let left = bytes;
+  const arrival = Promise.withResolvers<{ at: number; queued: number }>();
+  const progress = (some: number) => {
+    left -= some;
+    if (left <= 0) {
+      void whenAcknowledged(client).then(() => arrival.resolve({ at: performance.now(), queued: queuedTime() }));
+    }
+  };
+  let ms: number;
   try {
     await client.put(path, endless(bytes), { size: bytes, noReplace: true, compress: "never", progress });
+    const [ended, queued] = [performance.now(), queuedTime()];
+    const arrived = await arrival.promise;
+    ms = Math.max(0, ended - arrived.at - (queued - arrived.queued));
   } catch (error) {
     // It may be in place all the same.
     await client.remove(path).catch(() => {});
     throw error;
   }
-  const ms = performance.now() - ended;
   try {
     await client.remove(path);
   } catch (error) {
     throw toFshError(error).about(path);
   }
   return ms;
+}
+
+/** Waits until nothing is under way any more: megabytes may stand in the socket's buffer. At once where nobody can tell. */
+async function whenAcknowledged({ session }: Client): Promise<void> {
+  for (let info; (info = session.inspect()?.info) && info.notSent + info.unacked > 0;) {
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
 }
 
 /** Whether a file could be removed there: asked about one that is not there, so that nothing happens. */

@@ -11,6 +11,8 @@ export interface Sample {
   readonly at: number;
   /** Bytes that have gone through by then. */
   readonly bytes: number;
+  /** Bytes that the system had then and this program had not read; null: not known. */
+  readonly unread: number | null;
   readonly socket: SocketReport | null;
 }
 
@@ -30,6 +32,7 @@ export type Span<T> = { readonly from: T; readonly to: T } | null;
 export class Sampler {
   readonly #session: Session;
   readonly #direction: "get" | "put";
+  readonly #encrypted: boolean;
   readonly #begun = performance.now();
   readonly #origin: number;
   readonly #thread = threadTime();
@@ -39,9 +42,10 @@ export class Sampler {
   readonly #timer: ReturnType<typeof setInterval>;
   #stopped = false;
 
-  constructor(session: Session, direction: "get" | "put") {
+  constructor(session: Session, options: { readonly direction: "get" | "put"; readonly encrypted: boolean }) {
     this.#session = session;
-    this.#direction = direction;
+    this.#direction = options.direction;
+    this.#encrypted = options.encrypted;
     this.#origin = this.#bytes(session.inspect());
     this.#look();
     this.#timer = setInterval(() => this.#look(), INTERVAL);
@@ -67,6 +71,7 @@ export class Sampler {
     this.#all.push({
       at: performance.now() - this.#begun,
       bytes: this.#bytes(socket) - this.#origin,
+      unread: this.#unread(socket),
       socket,
     });
   }
@@ -75,6 +80,12 @@ export class Sampler {
   #bytes(socket: SocketReport | null): number {
     if (this.#direction === "get") return this.#session.received;
     return socket ? socket.info.bytesAcked : this.#session.sent;
+  }
+
+  /** Over TLS the system counts other bytes than the session does. */
+  #unread(socket: SocketReport | null): number | null {
+    if (socket === null || this.#encrypted) return null;
+    return Math.max(0, socket.info.bytesReceived - this.#session.received);
   }
 
   async #pingOn(): Promise<void> {

@@ -23,6 +23,7 @@ function measures(
     ...others,
     cpu: cpu && { run: 200, wanted: 300, share: 1, idle: 0.8, stolen: 0, ...cpu },
     tcp: tcp && {
+      unread: 0,
       minRtt: 0.3,
       rtt: 0.4,
       congestionWindow: 100_000,
@@ -57,20 +58,30 @@ Deno.test("too few bytes say nothing", () => {
 });
 
 Deno.test("the CPU is the bottleneck where this program used what it could have of it, whatever else there is", () => {
+  const behind = { unread: 2 * MIB };
   for (const way of [GET, PUT]) {
     assertEquals(found({ ...way, cpu: { run: 900 } }), "cpu here");
-    assertEquals(found({ ...way, cpu: { run: 220, share: 0.25 }, diskWait: 800 }), "cpu here");
+    assertEquals(found({ ...way, cpu: { run: 220, share: 0.25 }, diskWait: 800, tcp: behind }), "cpu here");
     // It waits for its turn all the time, and is not far from what it could have.
-    assertEquals(found({ ...way, cpu: { run: 120, share: 0.25, wanted: 900 } }), "cpu here");
+    assertEquals(found({ ...way, cpu: { run: 120, share: 0.25, wanted: 900 }, tcp: behind }), "cpu here");
+    assertEquals(found({ ...way, cpu: { run: 120, share: 0.25, wanted: 900 }, tcp: null }), "cpu here");
   }
   // It waits for its turn whenever a packet has come, and is done with it soon.
-  assertEquals(found({ ...GET, ...QUEUED, cpu: { run: 50, share: 0.25, wanted: 900 } }), "network between");
-  assertStringIncludes(judge(measures({ cpu: { run: 220, share: 0.25 } })).advice.join(), "taskset");
+  assertEquals(
+    found({ ...GET, ...QUEUED, cpu: { run: 50, share: 0.25, wanted: 900 }, tcp: behind }),
+    "network between",
+  );
+  assertEquals(found({ ...GET, ...QUEUED, cpu: { run: 200, share: 0.25, wanted: 900 } }), "network between");
+  assertEquals(found({ ...PUT, cpu: { run: 200, share: 0.25, wanted: 900 }, tcp: { busy: 990 } }), "network between");
+  assertStringIncludes(
+    judge(measures({ cpu: { run: 220, share: 0.25 }, tcp: { unread: MIB } })).advice.join(),
+    "taskset",
+  );
   assertStringIncludes(judge(measures({ cpu: { run: 900 } })).advice.join(), "--jobs");
 });
 
 Deno.test("what the host of a virtual machine takes is said", () => {
-  assertStringIncludes(judge(measures({ cpu: { run: 300, share: 0.4, stolen: 0.5 } })).why, "took 50%");
+  assertStringIncludes(judge(measures({ cpu: { run: 600, share: 0.7, stolen: 0.5 } })).why, "took 50%");
 });
 
 Deno.test("a get that waits for writing is held up by the disk here", () => {
