@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertGreaterOrEqual, assertMatch, assertStringIncludes } from "@std/assert";
+import { SmallDisk } from "../support/small_disk.ts";
 import { eventually, fsh, names, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
 
 const MIB = 1024 * 1024;
@@ -39,35 +40,20 @@ Deno.test("fsh doctor says what is missing here: no socket options, a folder tha
 Deno.test("fsh doctor URL tries both directions, names what limits each, and leaves nothing on either side", async () => {
   await using server = await serving(64 * MIB);
   await using local = await scratch();
-  const { code, out, err } = await fsh(["doctor", ...QUICK, server.url], { cwd: local.path });
+  const asked = ["--recv-buffer", "64K", "--keepalive", "idle=7,interval=3,count=2", "--nodelay", "off"];
+  const { code, out, err } = await fsh(["doctor", ...QUICK, ...asked, server.url], { cwd: local.path });
   assertEquals(code, 0, err);
   assertMatch(out, /^get \/file: \d+(\.\d)? MiB in \d.*, .*\/s$/m);
   assertMatch(out, /^put \/: \d+(\.\d)? MiB in \d.*, .*\/s$/m);
   assertEquals(out.match(/^ {2}BOTTLENECK: (cpu|disk|server|network|window), on/gm)?.length, 2, out);
   assertEquals(names(local.path), []);
   assertEquals(names(server.folder), ["file"]);
-});
-
-Deno.test({
-  name: "fsh doctor shows each option of the socket as it was asked for and as the kernel has it",
-  ignore: Deno.build.os !== "linux",
-  async fn() {
-    await using server = await serving(8 * MIB);
-    const asked = ["--recv-buffer", "64K", "--keepalive", "idle=7,interval=3,count=2", "--nodelay", "off"];
-    const { code, out, err } = await fsh([
-      "doctor",
-      ...QUICK,
-      ...asked,
-      "--folder",
-      server.folder,
-      `${server.url}file`,
-    ]);
-    assertEquals(code, 0, err);
-    assertMatch(out, /^recv-buffer +64\.0 KiB +128 KiB/m);
-    assertMatch(out, /^keepalive +idle=7,interval=3,count=2 +idle=7,interval=3,count=2$/m);
-    assertMatch(out, /^nodelay +off +off$/m);
-    assertMatch(out, /round trip \d.* congestion window \d.* segments sent again/);
-  },
+  if (Deno.build.os !== "linux") return;
+  // Each option as it was asked for, and as the kernel has it: twice the buffer (socket(7)).
+  assertMatch(out, /^recv-buffer +64\.0 KiB +128 KiB/m);
+  assertMatch(out, /^keepalive +idle=7,interval=3,count=2 +idle=7,interval=3,count=2$/m);
+  assertMatch(out, /^nodelay +off +off$/m);
+  assertMatch(out, /round trip \d.* congestion window \d.* segments sent again/);
 });
 
 Deno.test("fsh doctor says which direction it could not try, and fails where it is both", async () => {
@@ -85,6 +71,36 @@ Deno.test("fsh doctor says which direction it could not try, and fails where it 
   const missing = await fsh(["doctor", ...QUICK, `${server.url}missing`]);
   assertEquals(missing.code, 5);
   assertStringIncludes(missing.err, "missing: not found");
+});
+
+Deno.test({
+  name: "fsh doctor says that a disk is full, on either side, and goes by what went before",
+  ignore: !SmallDisk.available(),
+  async fn() {
+    await using disk = await SmallDisk.create();
+    await using server = await serving(8 * MIB);
+    const here = await fsh(["doctor", ...QUICK, "--folder", disk.path, server.url]);
+    assertEquals(here.code, 0, here.err);
+    assertMatch(here.out, /^get: not tried: .*no space left/m);
+    await using full = await ServerProcess.start({ folder: disk.path });
+    await using local = await scratch();
+    const there = await fsh(["doctor", ...QUICK, "--folder", local.path, full.url]);
+    assertMatch(there.out, /^put(: not tried: .*no space left| \/: )/m);
+    assertEquals([names(disk.path), names(local.path)], [[], []]);
+    await full.stop();
+  },
+});
+
+Deno.test("fsh doctor goes over TLS, too", async () => {
+  await using local = await scratch();
+  const env = { XDG_CONFIG_HOME: local.path };
+  await using server = await ServerProcess.start({ args: ["--tls"], env });
+  await Deno.writeFile(`${server.folder}/file`, new Uint8Array(8 * MIB));
+  const { code, out, err } = await fsh(["doctor", ...QUICK, "--accept-new", "--folder", local.path, server.url], {
+    env,
+  });
+  assertEquals(code, 0, err);
+  assertEquals(out.match(/^ {2}BOTTLENECK: /gm)?.length, 2, out);
 });
 
 Deno.test("fsh doctor tells small files nothing, and refuses trials that would", async () => {

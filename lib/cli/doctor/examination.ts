@@ -1,21 +1,21 @@
 import { isLoopback, splitAddress } from "../../base/address.ts";
-import { FshError, isError, toFshError } from "../../base/errors.ts";
-import { parentPath, ROOT } from "../../base/virtual_path.ts";
+import { FshError, toFshError } from "../../base/errors.ts";
 import type { Client } from "../../client/client.ts";
 import type { GrantedOptions, SocketTuning } from "../../native/socket_tuning.ts";
 import { FlushedFile } from "./flushed_file.ts";
 import { tryGet } from "./get_trial.ts";
-import { judge, type Verdict } from "./judgement.ts";
+import { judge } from "./judgement.ts";
 import type { Measures } from "./measures.ts";
 import { type BufferLimits, measuresOf, median, rateOf } from "./measuring.ts";
 import { shareOfCpu } from "./own_load.ts";
 import { mayRemove, trialName, tryFlush, tryPut } from "./put_trial.ts";
 import { Sampler, type Samples } from "./sampler.ts";
+import type { Verdict } from "./verdicts.ts";
 
 /** PINGs of the idle session. */
 const IDLE_PINGS = 7;
 /** Milliseconds of trying how much of a CPU there is, before and after a trial. */
-const CPU_TRIAL = 150;
+const CPU_TRIAL = 100;
 /** Milliseconds in which the same bytes are asked for once more. */
 const AGAIN_TIME = 1_000;
 /** Names of a folder that are looked at for a file to get. */

@@ -27,8 +27,8 @@ const WIDE = 2 * 50e-3 * 1e9 / 8;
 /** A server keeps to a quarter of the descriptors that it may have. */
 const ENOUGH_FILES = 4096;
 /** Milliseconds of each trial. */
-const DISK_TIME = 1_000;
-const LOOPBACK_TIME = 400;
+const DISK_TIME = 700;
+const LOOPBACK_TIME = 300;
 const CPU_TIME = 150;
 /** Bytes that the trial of the disk writes at the most. */
 const DISK_BYTES = 512 * MIB;
