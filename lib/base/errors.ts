@@ -84,6 +84,9 @@ export const ERRORS = {
     message: "the server's certificate is marked as revoked",
   },
 
+  // fsh doctor.
+  NOTHING_TRIED: { code: 94, exit: 1, retryable: false, message: "nothing could be tried out" },
+
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },
   EXISTS: { code: 101, exit: 1, retryable: false, message: "exists already" },

@@ -5,6 +5,7 @@ import { parseSubcommand, type Subcommand } from "./args.ts";
 import { drainCommand } from "./drain.ts";
 import { discoverCommand } from "./discover.ts";
 import { dissectorCommand } from "./dissector.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
@@ -47,6 +48,7 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   mvCommand,
   pingCommand,
   discoverCommand,
+  doctorCommand,
   pluginCommand,
   explainCommand,
   passwdCommand,

@@ -39,6 +39,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   ping: { keeps: REMOTE },
   // Asks which networks there are (sys).
   discover: { keeps: ["net", "env", "sys"] },
+  // What /proc tells of this process and of the kernel may be read only with every permission there is.
+  doctor: { keeps: REMOTE, confined: true },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
   forget: { keeps: FILES },

@@ -53,6 +53,7 @@ for (const way of ["", "off"]) {
         [["ping", "-c", "1", "--trace", "pings", server.url], "from"],
         [["trace", "pings"], "ping"],
         [["dissector"], "proto("],
+        [["doctor"], "loopback"],
         [["plugin", "check", "rules.js"], "rules"],
         [["explain", "--plugin", "rules.js", "get", "/locked2"], "allowed"],
         [["keygen", "key"], ""],
