@@ -6,6 +6,17 @@ import { connectionError, listenError } from "./socket_error.ts";
 import { answersTo, type Identity, PROTOCOL } from "./tls.ts";
 import { type Connection, formatAddress, type Listener, type ListenOptions } from "./transport.ts";
 
+/**
+ * Bytes that the runtime may keep for one connection, whatever its peer does; no option changes that (quinn: 10 MB that
+ * were sent and not confirmed, 1.25 MB that came in for each of two streams and for datagrams).
+ */
+const KEPT = 14 * 1024 ** 2;
+
+/** How many connections may take half of so much memory, in bytes. */
+export function mostByQuic(memory: number): number {
+  return Math.max(8, Math.floor(memory / 2 / KEPT));
+}
+
 export interface QuicListenerOptions {
   readonly identity: Identity;
   /** Connections at once, handshakes among them. */
