@@ -11,7 +11,7 @@ const LINGER = 2_000;
 /** Bytes that one write hands over: where a peer takes them slowly, each is a sign of life. */
 const WRITE = 256 * 1024;
 /** Bytes that the buffer for reading holds: while little comes, and at the most. */
-const READ = { least: 2 * 1024, most: 256 * 1024 };
+const READ = { least: 2 * 1024, most: 128 * 1024 };
 
 /** Connections of this process whose end is not yet on the wire. */
 const leaving = new Set<Promise<void>>();
