@@ -119,6 +119,7 @@ Deno.test("fshq: a way that goes dead in mid-transfer is noticed by the heartbea
   relay[Symbol.dispose]();
   await relay.ended();
   assertEquals(code, 0, err);
+  assertMatch(err, /no sign of life .*; trying again .*\n.*going on behind .* that agree/);
   assert(equalBytes(await Deno.readFile(target), content));
 });
 
