@@ -62,6 +62,7 @@ export const ERRORS = {
   CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
   CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
   CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
+  QUIC_MISSING: { code: 70, exit: 1, retryable: false, message: "this runtime has no QUIC" },
   NO_MULTICAST: { code: 77, exit: 3, retryable: true, message: "no network that carries multicast" },
   NOTHING_ANNOUNCED: { code: 78, exit: 5, retryable: true, message: "no server announces itself" },
 

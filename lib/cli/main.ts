@@ -1,6 +1,7 @@
 import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
+import { quicEndsSent } from "../transport/quic_connection.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { drainCommand } from "./drain.ts";
 import { discoverCommand } from "./discover.ts";
@@ -79,6 +80,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") showStack(error);
     return error.exit;
   } finally {
+    await quicEndsSent();
     release.stop();
   }
 }

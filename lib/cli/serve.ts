@@ -47,6 +47,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
   fsh serve --user nobody         started as root; goes on as nobody once it has its port
   fsh serve --host 0.0.0.0 --tls --plugin auth-users --plugin-option auth-users.file=users.json
                                   for other machines: encrypted, and only for who has an account
+  fsh serve --quic                encrypted, over TLS and over QUIC (UDP)
   fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
 
 Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.
@@ -100,7 +101,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
     const settings = serverSettings(args);
     {
       await using stack = new AsyncDisposableStack();
-      const { transport, tls, mutual } = await openFront(args, { settings, log, stack });
+      const { transport, tls, mutual } = await openFront(args, { settings, log, stack, memory: memory.bound });
       const control = stack.use(await ServeControl.open(args, { port: transport.listener.port, log }));
       const classic = stack.use(await bindClassic(args, settings));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
@@ -166,16 +167,17 @@ function folderOf(args: Args): string {
 /** The port, and what it takes to be who one is there: keys and certificates. */
 async function openFront(
   args: Args,
-  { settings, log, stack }: {
+  { settings, log, stack, memory }: {
     readonly settings: { readonly hostname: string; readonly port: number };
     readonly log: Log;
     readonly stack: AsyncDisposableStack;
+    readonly memory: number;
   },
 ) {
   const warn = (sentence: string) => log.warn(sentence);
   const tuning = socketTuning(args, warn);
   const mutual = await MutualTrust.of(args);
-  const tls = await ServerTls.open(args, log);
+  const tls = await ServerTls.open(args, { log, memory });
   stack.defer(() => tls?.stop());
   if (mutual && !tls) throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
   const transport = stack.use(
@@ -222,11 +224,13 @@ function announce(
   },
 ): void {
   const insecure = args.has("insecure");
+  const quic = args.has("quic") ? url.replace(/^fshs:/, "fshq:") : undefined;
   if (args.has("json")) {
     const readOnly = args.has("read-only");
-    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure, maxMemory }));
+    print(JSON.stringify({ event: "listening", url, quic, folder: root, readOnly, fingerprint, insecure, maxMemory }));
   } else {
     print(`fsh: serving ${root} on ${url}${insecure ? " --insecure" : ""}`);
+    if (quic !== undefined) print(`fsh: and on ${quic}`);
     if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);
   }
   if (insecure) log.warn("--insecure: other machines may be served without TLS or accounts", { url });

@@ -22,7 +22,13 @@ export const PROTOCOL = "fsh/1";
 const OTHER_PROTOCOL = "it speaks TLS, but not FSH/1 in it";
 
 /** What precedes a name that an authority vouches for, in `Connection.peerName`. */
-const BY_NAME = "dns:";
+export const BY_NAME = "dns:";
+
+/** `Connection.answersTo` of a server with this certificate. */
+export function answersTo(certificate: Certificate): (name: string) => boolean {
+  return (name) =>
+    name.startsWith(BY_NAME) ? certificate.isFor(name.slice(BY_NAME.length)) : name === certificate.fingerprint;
+}
 
 /** How long to wait for a port that this process has just left, in milliseconds. */
 const REOPEN_LIMIT = 2_000;
@@ -193,11 +199,9 @@ class TlsListener implements Listener {
     });
     // Told to whoever reads.
     ready.catch(() => {});
-    const certificate = this.#certificate;
-    const answersTo = (name: string) =>
-      name.startsWith(BY_NAME) ? certificate.isFor(name.slice(BY_NAME.length)) : name === certificate.fingerprint;
     const { tuning } = this.#own;
-    return new SocketConnection(socket, { tuning, tls: { ready, failure: tlsError, answersTo } });
+    const tls = { ready, failure: tlsError, answersTo: answersTo(this.#certificate) };
+    return new SocketConnection(socket, { tuning, tls });
   }
 
   /** The runtime can't change the certificate of a listener: it is closed and opened again, within a turn or two. */

@@ -44,7 +44,8 @@ export function serverHandshakeError(cause: unknown, subject: string): FshError 
   return failed(words);
 }
 
-function certificateError(cause: Error, subject: string): FshError {
+/** What is wrong with the server's certificate, by the words `invalid peer certificate: …`. */
+export function certificateError(cause: Error, subject: string): FshError {
   const words = wordsOf(cause).replace("invalid peer certificate: ", "");
   const bound = /(not valid (?:after|before)) (\d+)/.exec(words);
   if (bound) {
