@@ -20,6 +20,8 @@ export class BridgedHosts implements AsyncDisposable {
     for (let i = 0; i < count; i++) {
       const host = hosts.#name(i);
       await ip("netns", "add", host);
+      // Addresses of IPv6 count at once, not after a second or two of asking whether they are taken.
+      await ip("netns", "exec", host, "sh", "-c", "echo 0 | tee /proc/sys/net/ipv6/conf/*/accept_dad");
       await ip("-n", host, "link", "add", "veth0", "type", "veth", "peer", "name", `port${i}`, "netns", bridge);
       await ip("-n", bridge, "link", "set", `port${i}`, "master", "bridge0", "up");
       await ip("-n", host, "link", "set", "lo", "up");

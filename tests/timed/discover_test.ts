@@ -57,15 +57,15 @@ Deno.test({
         `fsh://${hosts.addressOf(0)}:${plain.port}/`,
         `fshs://${hosts.addressOf(1)}:${encrypted.port}/`,
       ] as const;
-      let [ms, out] = [Infinity, ""];
-      // On a busy machine the programs' start alone may take a second.
-      for (let i = 0; i < 3 && ms > 3000; i++) ({ ms, out } = await run(hosts.on(2), "discover", "--time", "2s"));
+      // What this machine takes, at the moment, to start a program at all.
+      const start = await run(hosts.on(2), "version");
+      const { ms, out } = await run(hosts.on(2), "discover", "--time", "2s");
       assertEquals(out.split("\n"), [
         `Büro     ${urls[0]}   -`,
         `archive  ${urls[1]}  ${fingerprint}`,
         "",
       ]);
-      assertLessOrEqual(ms, 3000);
+      assertLessOrEqual(ms - start.ms, 3000);
       console.log(`two servers were found in ${ms.toFixed(0)} ms`);
 
       await Deno.writeTextFile(`${encrypted.folder}/file`, "content");
@@ -164,9 +164,14 @@ Deno.test({
 
 function udpSockets(pid: number): number {
   const all = Deno.readTextFileSync(`/proc/${pid}/net/udp`) + Deno.readTextFileSync(`/proc/${pid}/net/udp6`);
-  const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) =>
-    Deno.readLinkSync(`/proc/${pid}/fd/${name}`)
-  );
+  const links = [...Deno.readDirSync(`/proc/${pid}/fd`)].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/${pid}/fd/${name}`);
+    } catch {
+      // It was closed meanwhile.
+      return "";
+    }
+  });
   const inodes = links.flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []);
   return inodes.filter((inode) => all.includes(` ${inode} `)).length;
 }

@@ -92,7 +92,7 @@ Deno.test("damaged and random messages harm nobody", () => {
   const random = new Random(20260101);
   const good = encodeMessage({ kind: "response", answers: RECORDS });
   let readable = 0;
-  for (let i = 0; i < 20_000; i++) {
+  for (let i = 0; i < 5_000; i++) {
     const whole = random.chance(20) ? random.bytes(1 + random.below(MOST_BYTES)) : good;
     const bytes = new Uint8Array(random.chance(50) ? whole : whole.subarray(0, 1 + random.below(whole.length)));
     for (let flips = random.below(8); flips > 0; flips--) bytes[random.below(bytes.length)] = random.next();
