@@ -202,8 +202,9 @@ Deno.test({
 });
 
 Deno.test("garbage is survived: nothing is left of it, and others are served", async () => {
-  await using served = await serveClassic(["--handshake-timeout", "1s"]);
+  await using served = await serveClassic(["--handshake-timeout", "1s", "--idle-timeout", "2s"]);
   const { port, server } = served;
+  using silent = await ClassicPeer.connect(port);
   const random = new Random(4);
   await Promise.all(Array.from({ length: 100 }, async () => {
     using peer = await ClassicPeer.connect(port);
@@ -216,6 +217,9 @@ Deno.test("garbage is survived: nothing is left of it, and others are served", a
   }));
   assertEquals(names(server.folder).filter((name) => name.startsWith(".fsh-part-")), []);
   assertEquals(await list(port), names(server.folder));
+  // Who says nothing at all has lost nothing.
+  assertEquals(await silent.takeEnd(), { how: "closed", bytes: 0 });
+  await server.logged(/how=graceful .*error=IDLE_TIMEOUT/);
 });
 
 Deno.test("one connection that waits is no burden for many others", async () => {

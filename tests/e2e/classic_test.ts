@@ -195,6 +195,22 @@ Deno.test("a put whose client dies, and one that stalls, change nothing and leav
   await server.logged(/STALLED/);
 });
 
+Deno.test("of a file that becomes shorter while it is sent comes no byte that was never in it", async () => {
+  await using served = await serveClassic();
+  const { server, port } = served;
+  const [size, left] = [40_000_000, 20_000_000];
+  Deno.writeFileSync(`${server.folder}/file`, new Uint8Array(size).fill(7));
+  using peer = await ClassicPeer.connect(port);
+  await peer.send(getCommand("file"));
+  assertEquals(await peer.takeSize(), size);
+  // What is on its way fills the buffers of both sides, and no more is read until this side reads.
+  await peer.take(1000);
+  Deno.truncateSync(`${server.folder}/file`, left);
+  const rest = await peer.takeEnd();
+  assertLessOrEqual(rest.bytes, left - 1000);
+  await server.logged(/error=SOURCE_CHANGED/);
+});
+
 Deno.test("two puts of one name at once: one of them is there, whole", async () => {
   await using served = await serveClassic();
   const { server, port } = served;

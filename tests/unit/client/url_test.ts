@@ -13,3 +13,12 @@ Deno.test("the scheme says whether TLS is spoken, and is kept", () => {
     assertStringIncludes(assertThrowsError(() => parseUrl(text), "USAGE").message, text);
   }
 });
+
+Deno.test("a classic server has no port of its own: it is named, and shown", () => {
+  const url = parseUrl("classic://host:7374/name");
+  assertEquals([url.scheme, url.port, url.path], ["classic", 7374, "/name"]);
+  assertEquals(formatUrl(url), "classic://host:7374/name");
+  for (const text of ["classic://host", "classic://host/name", "classic://[::1]/"]) {
+    assertStringIncludes(assertThrowsError(() => parseUrl(text), "USAGE").message, "the port is missing");
+  }
+});
