@@ -277,6 +277,13 @@ Deno.test({
   assertEquals(local.sockets().length, 1, "what the dead have left is gone");
   await two.stop();
   assertEquals(local.sockets(), []);
+  // A home on a network: whether a socket of another machine is dead can't be seen from here.
+  const foreign = join(local.path, "fsh", "7374-1-00000000.sock");
+  const made = Deno.listen({ transport: "unix", path: `${foreign}.made` });
+  await Deno.link(`${foreign}.made`, foreign);
+  made.close();
+  assertEquals((await local.run("sessions")).code, 3);
+  assertEquals(local.sockets(), [foreign]);
 });
 
 Deno.test(
