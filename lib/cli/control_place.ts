@@ -1,10 +1,12 @@
 import { join } from "@std/path";
+import { encodeUtf8 } from "../base/bytes.ts";
+import { crc32 } from "../base/crc32.ts";
 import { isAlive } from "../server/control_socket.ts";
 import { configFolder } from "./config_folder.ts";
 
 /** Rights of the group and of others. */
 const OTHERS = 0o077;
-const SOCKET_NAME = /\.sock$/;
+const ENDING = ".sock";
 
 /**
  * Folders for the control sockets of this user's servers, the preferred one first: `fsh` in `$XDG_RUNTIME_DIR`, `run` in
@@ -34,17 +36,35 @@ async function flaw(folder: string): Promise<string | null> {
   return mode !== null && (mode & OTHERS) !== 0 ? `${folder} is open to others: chmod 700 ${folder}` : null;
 }
 
-/** Sockets of this user's servers that run. Those that dead ones have left are removed. */
+/**
+ * What a server's socket is called without its ending: by port, process, and machine, since a home may be on a network and
+ * the sockets of other machines always look dead.
+ */
+export function socketStem(port: number): string {
+  return `${port}-${Deno.pid}-${machine()}`;
+}
+
+function machine(): string {
+  return crc32(encodeUtf8(Deno.hostname())).toString(16).padStart(8, "0");
+}
+
+/** The path of a server's socket; `number`: of those with the same stem, where processes of containers meet, from 1. */
+export function socketPath(folder: string, stem: string, number: number): string {
+  return join(folder, (number === 1 ? stem : `${stem}-${number}`) + ENDING);
+}
+
+/** Sockets of this user's servers that run. Those that dead ones have left on this machine are removed. */
 export async function livingSockets(): Promise<string[]> {
   const found: string[] = [];
+  const own = machine();
   for (const folder of controlFolders()) {
     try {
       if (await flaw(folder) !== null) continue;
       for (const { name, isFile, isDirectory } of [...Deno.readDirSync(folder)]) {
         const path = join(folder, name);
-        if (isFile || isDirectory || !SOCKET_NAME.test(name)) continue;
+        if (isFile || isDirectory || !name.endsWith(ENDING)) continue;
         if (await isAlive(path)) found.push(path);
-        else await Deno.remove(path);
+        else if (name.includes(`-${own}`)) await Deno.remove(path);
       }
     } catch {
       // Not there, or gone meanwhile.

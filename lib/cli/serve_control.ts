@@ -1,4 +1,3 @@
-import { join } from "@std/path";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { VERSION } from "../base/version.ts";
@@ -16,7 +15,7 @@ import { ControlListener } from "../server/control_listener.ts";
 import { ControlSocket } from "../server/control_socket.ts";
 import { socketFacts } from "../server/socket_facts.ts";
 import type { Args, OptionRow } from "./args.ts";
-import { controlFolders, livingSockets, makeControlFolder } from "./control_place.ts";
+import { controlFolders, livingSockets, makeControlFolder, socketPath, socketStem } from "./control_place.ts";
 
 export const CONTROL_OPTION: OptionRow = {
   name: "control",
@@ -83,7 +82,7 @@ export class ServeControl implements AsyncDisposable {
       source: new ServerSource(parts, this.#ended.promise),
       log,
       users: [...this.#users, Deno.uid() ?? ROOT],
-      caller: (bound) => native().localPeers?.newest(bound) ?? null,
+      caller: native().localPeers?.watch(this.#socket.bound) ?? (() => null),
     });
     log.info("control socket", { path: this.path });
   }
@@ -99,7 +98,7 @@ export class ServeControl implements AsyncDisposable {
   }
 }
 
-/** In the first folder where it can be. Its name tells port and process. */
+/** In the first folder where it can be. */
 async function openUsual(port: number, log: Log): Promise<ControlSocket | null> {
   const flaws: string[] = [];
   await livingSockets();
@@ -107,7 +106,7 @@ async function openUsual(port: number, log: Log): Promise<ControlSocket | null> 
     const flaw = await makeControlFolder(folder);
     if (flaw === null) {
       try {
-        return await openAmongNamesakes(join(folder, `${port}-${Deno.pid}`));
+        return await openAmongNamesakes(folder, socketStem(port));
       } catch (error) {
         flaws.push(toFshError(error).message);
       }
@@ -118,10 +117,10 @@ async function openUsual(port: number, log: Log): Promise<ControlSocket | null> 
   return null;
 }
 
-async function openAmongNamesakes(stem: string): Promise<ControlSocket> {
+async function openAmongNamesakes(folder: string, stem: string): Promise<ControlSocket> {
   for (let number = 1;; number++) {
     try {
-      return await ControlSocket.open(`${stem}${number === 1 ? "" : `-${number}`}.sock`);
+      return await ControlSocket.open(socketPath(folder, stem, number));
     } catch (error) {
       if (number >= MOST_NAMESAKES || !isError(error, "ADDRESS_IN_USE")) throw error;
     }

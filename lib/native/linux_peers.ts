@@ -11,27 +11,36 @@ const AF_UNIX = 1; // linux/socket.h
 /** Finds out who connects to Unix sockets. The runtime does not tell the descriptor, so it is looked for by its path. */
 export class LinuxPeers implements LocalPeers {
   readonly #libc: Libc;
-  /** Descriptors that were answered and not yet released. */
-  readonly #known = new Set<number>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
   }
 
-  newest(path: string): { readonly peer: LocalPeer; release(): void } | null {
-    try {
-      for (const entry of Deno.readDirSync("/proc/self/fd")) {
-        const fd = Number(entry.name);
-        if (this.#known.has(fd) || this.#pathOf(fd) !== path || this.#isListener(fd)) continue;
-        const peer = this.#peerOf(fd);
-        if (!peer) continue;
-        this.#known.add(fd);
-        return { peer, release: () => void this.#known.delete(fd) };
+  watch(path: string): () => LocalPeer | null {
+    let known = new Set<number>();
+    return () => {
+      try {
+        const sockets = this.#connections(path);
+        const [newest, ...others] = [...sockets].filter(([inode]) => !known.has(inode));
+        known = new Set(sockets.keys());
+        return newest && others.length === 0 ? this.#peerOf(newest[1]) : null;
+      } catch {
+        // No /proc, or none of it for us: the mode of the socket has to do.
+        return null;
       }
-    } catch {
-      // No /proc, or none of it for us: the mode of the socket has to do.
+    };
+  }
+
+  /** Descriptors of accepted connections, by inode: a closed one may stay for a while, and its number comes again. */
+  #connections(path: string): Map<number, number> {
+    const found = new Map<number, number>();
+    for (const { name } of Deno.readDirSync("/proc/self/fd")) {
+      const fd = Number(name);
+      if (this.#pathOf(fd) !== path || this.#isListener(fd)) continue;
+      const { ino } = Deno.statSync(`/proc/self/fd/${name}`);
+      if (ino !== null) found.set(ino, fd);
     }
-    return null;
+    return found;
   }
 
   /** Of struct sockaddr_un (unix(7)): u16 family, then the path, NUL-terminated. */

@@ -203,10 +203,10 @@ export interface LocalPeer {
 /** Tells who connects to Unix sockets. */
 export interface LocalPeers {
   /**
-   * The connection that was accepted last by the listener that was bound to `path`, of those not asked about before; null
-   * where it can't be told. `release` is due before the runtime closes the connection.
+   * For the listener that was bound to `path`: to be called after each accept, tells whose connection that is; null where
+   * that can't be told.
    */
-  newest(path: string): { readonly peer: LocalPeer; release(): void } | null;
+  watch(path: string): () => LocalPeer | null;
 }
 
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */

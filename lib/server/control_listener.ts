@@ -20,10 +20,10 @@ const LAST_WORDS = 1000;
 /** Milliseconds after an accept that failed. */
 const ACCEPT_PAUSE = 500;
 
-/** Who is at the other end; null: the system does not tell. */
+/** Who is at the other end. */
 export interface Caller {
-  readonly peer: { readonly pid: number; readonly uid: number };
-  release(): void;
+  readonly pid: number;
+  readonly uid: number;
 }
 
 export interface ControlListenerOptions {
@@ -31,8 +31,8 @@ export interface ControlListenerOptions {
   readonly log: Log;
   /** Whose requests are carried out, where the system tells who they are. */
   readonly users: readonly number[];
-  /** Who has connected last. */
-  readonly caller: (bound: string) => Caller | null;
+  /** Asked after each accept: whose connection that is; null: the system does not tell. */
+  readonly caller: () => Caller | null;
 }
 
 /** Answers the requests that come over a control socket. */
@@ -77,11 +77,11 @@ export class ControlListener implements AsyncDisposable {
 
   async #take(client: Deno.UnixConn): Promise<void> {
     const { caller, users, log } = this.#options;
-    const found = caller(this.#socket.bound);
-    const who = { uid: found?.peer.uid, pid: found?.peer.pid };
+    const found = caller();
+    const who = { uid: found?.uid, pid: found?.pid };
     this.#clients.add(client);
     try {
-      if (found && !users.includes(found.peer.uid)) {
+      if (found && !users.includes(found.uid)) {
         log.warn("control refused", who);
         return await refuse(client, new FshError("NOT_PERMITTED", { detail: "the server is another user's" }));
       }
@@ -94,7 +94,6 @@ export class ControlListener implements AsyncDisposable {
       log.debug("control connection ended", { ...who, error: toFshError(error).message });
     } finally {
       this.#clients.delete(client);
-      found?.release();
       close(client);
     }
   }

@@ -8,7 +8,7 @@ import type { Message } from "../wire/codec.ts";
 import type { LoadFact, SessionControl, SessionFact, StreamFact } from "./control.ts";
 
 /** Milliseconds over which rates are measured. */
-const RATE_WINDOW = 250;
+const RATE_WINDOW = 500;
 /** Requests of a session that are told one by one, and bytes of each text that a client chose. */
 const MOST = { requests: 16, text: 256 };
 

@@ -199,7 +199,8 @@ Deno.test("the key is made once, for its owner only, and one that others can rea
   await Promise.all(servers.map((server) => server[Symbol.asyncDispose]()));
   assertEquals(new Set(fingerprints).size, 1);
   const path = `${owner.home}/fsh/server.pem`;
-  assertEquals([...Deno.readDirSync(`${owner.home}/fsh`)].map(({ name }) => name), ["server.pem"]);
+  // Beside it is the folder of the control sockets.
+  assertEquals([...Deno.readDirSync(`${owner.home}/fsh`)].map(({ name }) => name).sort(), ["run", "server.pem"]);
   assertEquals((await Deno.stat(path)).mode! & 0o777, 0o600);
   assertEquals(
     Certificate.fromPem(/-----BEGIN CERT[^]*/.exec(await Deno.readTextFile(path))?.[0] ?? "").names.slice(0, 3),

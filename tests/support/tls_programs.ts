@@ -17,7 +17,7 @@ export class TestUser implements AsyncDisposable {
   }
 
   get env(): Record<string, string> {
-    return { XDG_CONFIG_HOME: this.home, HOME: this.home };
+    return { XDG_CONFIG_HOME: this.home, XDG_RUNTIME_DIR: "", HOME: this.home };
   }
 
   get knownHosts(): string {

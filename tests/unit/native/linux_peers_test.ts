@@ -9,23 +9,21 @@ Deno.test({ name: "who connects to a Unix socket is told, each connection once",
   const path = join(folder, "socket");
   try {
     using listener = Deno.listen({ transport: "unix", path });
-    assertEquals(peers?.newest(path), null, "the listener itself is nobody");
+    const newest = peers?.watch(path);
+    assertEquals(newest?.(), null, "the listener itself is nobody");
     const own = { pid: Deno.pid, uid: Deno.uid() };
     using _first = await Deno.connect({ transport: "unix", path });
-    using _one = await listener.accept();
-    const found = peers?.newest(path);
-    assertEquals(found?.peer, own);
-    assertEquals(peers?.newest(path), null, "it was told already");
+    const one = await listener.accept();
+    assertEquals(newest?.(), own);
+    assertEquals(newest?.(), null, "it was told already");
     using _second = await Deno.connect({ transport: "unix", path });
     using _two = await listener.accept();
-    const other = peers?.newest(path);
-    assertEquals(other?.peer, own);
-    found?.release();
-    const again = peers?.newest(path);
-    assertEquals(again?.peer, own, "its descriptor may be another's by now");
-    other?.release();
-    again?.release();
-    assertEquals(peers?.newest(join(folder, "other")), null);
+    assertEquals(newest?.(), own);
+    one.close();
+    using _third = await Deno.connect({ transport: "unix", path });
+    using _three = await listener.accept();
+    assertEquals(newest?.(), own, "with the number of one that is gone");
+    assertEquals(peers?.watch(join(folder, "other"))(), null);
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
@@ -42,9 +40,7 @@ Deno.test({ name: "another process is told by its own number", ignore: peers ===
     const child = new Deno.Command(Deno.execPath(), { args, stdin: "null", stdout: "null", stderr: "null" }).spawn();
     {
       using _connection = await listener.accept();
-      const found = peers?.newest(path);
-      assertEquals(found?.peer.pid, child.pid);
-      found?.release();
+      assertEquals(peers?.watch(path)()?.pid, child.pid);
     }
     await child.status;
   } finally {
