@@ -95,7 +95,7 @@ export async function stop({ child, complaints }: Started): Promise<void> {
 
 /** The command that starts a script beside this one. */
 export function helper(file: string, ...args: string[]): string[] {
-  const rights = ["--allow-net", "--allow-read", "--allow-write"];
+  const rights = ["--allow-net", "--allow-read", "--allow-write", "--allow-env=FSH_TEST_SCHEME"];
   return [Deno.execPath(), "run", "--quiet", ...rights, join(import.meta.dirname ?? "", file), ...args];
 }
 

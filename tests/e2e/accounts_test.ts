@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes, fail } from "@std/assert";
 import { isError } from "../../lib/base/errors.ts";
 import { Client } from "../../lib/client/client.ts";
+import { quicEnds } from "../support/scheme.ts";
 import { sourceOf } from "../support/sources.ts";
 import { eventually, fsh, names, scratch, ServerProcess } from "../support/program.ts";
 import { Accounts, as, shipped, urlOf } from "../support/shipped.ts";
@@ -170,6 +171,7 @@ Deno.test("names that lead out of a home are refused by the server itself, whate
   const before = snapshot(server.folder);
   await using client = await Client.connect({ hostname: "127.0.0.1", port: server.port }, {
     credentials: { user: "", token },
+    ...(quicEnds ? { transport: quicEnds.transport } : {}),
   });
   const odd = ["..", "/..", "/../alice", "/sub/../../alice", "/./../alice", "//alice", "/way", "/absolute", "/etc"];
   const tried: string[] = [];

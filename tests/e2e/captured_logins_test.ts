@@ -5,6 +5,7 @@ import { withDeadline } from "../../lib/base/clock.ts";
 import { frameName, HEADER_BYTES } from "../../lib/wire/frames.ts";
 import { PREFACE } from "../../lib/wire/preface.ts";
 import { eventually, names, scratch, ServerProcess } from "../support/program.ts";
+import { quicEnds } from "../support/scheme.ts";
 import { Proxy } from "../support/proxy.ts";
 import { joined } from "../support/raw_frame.ts";
 import { Accounts, as, NOTHING, shipped } from "../support/shipped.ts";
@@ -38,7 +39,7 @@ function assertLacks(capture: Capture, secrets: Readonly<Record<string, Uint8Arr
 
 /** Says the same to the server once more; answers the names of the frames that come back. */
 async function replay(port: number, bytes: Uint8Array, options: { at: "once" | "their turn" }): Promise<string[]> {
-  const connection = await Deno.connect({ hostname: "127.0.0.1", port });
+  const connection = await (quicEnds?.dial(port) ?? Deno.connect({ hostname: "127.0.0.1", port }));
   try {
     const frames = [bytes.subarray(0, PREFACE.length), ...framesOf(bytes.subarray(PREFACE.length))];
     let came = new Uint8Array();

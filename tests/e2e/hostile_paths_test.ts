@@ -3,6 +3,7 @@ import { ERRORS, isError } from "../../lib/base/errors.ts";
 import { safePath } from "../../lib/base/virtual_path.ts";
 import type { RequestName } from "../../lib/wire/frames.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds } from "../support/scheme.ts";
 import { ALL_SPOTS, BAD_BYTES, randomPath, type Spot, TRAPS } from "../support/hostile_paths.ts";
 import { HIDDEN, Outside, SECRET } from "../support/outside.ts";
 import { type Answer, PipelinedPeer, watched } from "../support/pipelined_peer.ts";
@@ -149,7 +150,7 @@ Deno.test({
     for (const spot of ALL_SPOTS) {
       for (const bytes of BAD_BYTES) {
         const placeholder = "@".repeat(bytes.length);
-        const transport = new TcpTransport();
+        const transport = quicEnds?.transport ?? new TcpTransport();
         const connection = await transport.connect({ hostname: "127.0.0.1", port: server.port, timeout: 5000 });
         const peer = new RawPeer(watched(connection, [SECRET, HIDDEN]));
         await peer.shakeHands();

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from "../../lib/client/client.ts";
 import { Server } from "../../lib/server/server.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds } from "../support/scheme.ts";
 import { accounts, PASSWORD, TOKEN } from "../support/accounts.ts";
 import { FSH, fsh, hasProgram, names, scratch } from "../support/program.ts";
 import { onTerminal as runOnTerminal } from "../support/terminal.ts";
@@ -20,7 +21,7 @@ async function serving(options: { methods?: readonly string[]; key?: PrivateKey 
   await storage.mkdir(safePath("/home"));
   await store(storage, "/home/hello", "hello");
   const server = await Server.start({
-    transport: new TcpTransport(),
+    transport: quicEnds?.transport ?? new TcpTransport(),
     storage,
     hostname: "127.0.0.1",
     port: 0,
@@ -36,7 +37,7 @@ async function serving(options: { methods?: readonly string[]; key?: PrivateKey 
   return {
     offers,
     port: server.port,
-    url: (user: string) => `fsh://${user}${user && "@"}127.0.0.1:${server.port}/`,
+    url: (user: string) => `${quicEnds?.transport.scheme ?? "fsh"}://${user}${user && "@"}127.0.0.1:${server.port}/`,
     [Symbol.asyncDispose]: () => server.close({ limit: 1 }),
   };
 }

@@ -36,7 +36,7 @@ for (const way of ["", "off"]) {
         ...["--plugin-option", `auth-users.file=${at("users.json")}`],
       ],
     });
-    const byPassword = server.url.replace("fsh://", "fsh://an@");
+    const byPassword = server.url.replace("//", "//an@");
     assertEquals((await fsh(["ls", byPassword], { env: { ...env, FSH_PASSWORD: "correct horse" } })).code, 0);
     Object.assign(env, { FSH_TOKEN: token, FSH_URL: server.url });
     for (

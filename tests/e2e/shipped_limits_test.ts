@@ -8,6 +8,7 @@ import {
 } from "@std/assert";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds } from "../support/scheme.ts";
 import { writeAll } from "../../lib/transport/transport.ts";
 import { PREFACE } from "../../lib/wire/preface.ts";
 import { allNames, fill } from "../support/folders.ts";
@@ -67,7 +68,11 @@ Deno.test("rate-guard counts those, too, who leave before they are told that the
     args: shipped({ "rate-guard": { delay: "0" }, "auth-token": { file: accounts.tokens } }),
   });
   const guess = async (number: number) => {
-    const connection = await new TcpTransport().connect({ hostname: "127.0.0.1", port: server.port, timeout: 5000 });
+    const connection = await (quicEnds?.transport ?? new TcpTransport()).connect({
+      hostname: "127.0.0.1",
+      port: server.port,
+      timeout: 5000,
+    });
     const peer = new RawPeer(connection);
     await writeAll(connection, PREFACE);
     await peer.send("HELLO", 0, HELLO);

@@ -15,12 +15,13 @@ Deno.test("the executable alone, in an empty folder, does everything", async () 
   await Deno.copyFile(FSH, `${home.path}/fsh`);
   await Deno.mkdir(`${home.path}/served`);
   const own = `${home.path}/fsh`;
+  const roots = Deno.env.get("SSL_CERT_FILE");
   const run = async (...args: string[]) => {
     const { code, stdout, stderr } = await new Deno.Command(own, {
       args,
       cwd: home.path,
       clearEnv: true,
-      env: { HOME: home.path },
+      env: { HOME: home.path, ...(roots ? { SSL_CERT_FILE: roots } : {}) },
     }).output();
     assertEquals(code, 0, `${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
     return new TextDecoder().decode(stdout);

@@ -173,7 +173,7 @@ for (const way of ["get", "put"] as const) {
   Deno.test(`${way} --compress: text shrinks on a slow link, noise does not, and both arrive`, async () => {
     await using both = await place();
     const { server, here } = both;
-    await using proxy = new Proxy(Number(new URL(server.url.replace("fsh:", "http:")).port), { rate: 4_000_000 });
+    await using proxy = new Proxy(server.port, { rate: 4_000_000 });
     const text = new TextEncoder().encode("the same words again and again; ".repeat(200_000));
     // More than what the buffers on the way swallow before they show how slow it is.
     const longText = new TextEncoder().encode("the same words again and again; ".repeat(1_000_000));

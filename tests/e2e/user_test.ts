@@ -165,7 +165,7 @@ Deno.test({ name: "a file of accounts must be the user's to read; homes are made
   assertMatch(err, /users\.json.*(permission denied|not permitted)/i);
   await Deno.chown(users, NOBODY, NOBODY);
   await using server = await ServerProcess.start({ folder, args });
-  const listed = await fsh(["ls", server.url.replace("fsh://", "fsh://an@")], {
+  const listed = await fsh(["ls", server.url.replace("//", "//an@")], {
     env: { FSH_PASSWORD: "correct horse" },
   });
   assertEquals(listed.code, 0, listed.err);

@@ -1,5 +1,6 @@
 import { crc32 } from "node:zlib";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds } from "./scheme.ts";
 import type { Connection, Listener } from "../../lib/transport/transport.ts";
 import type { Message, MessageOf } from "../../lib/wire/codec.ts";
 import type { Entry, PackedFile } from "../../lib/wire/field.ts";
@@ -72,11 +73,12 @@ export class HostileServer implements AsyncDisposable {
   }
 
   static async start(script: Script): Promise<HostileServer> {
-    return new HostileServer(await new TcpTransport().listen({ hostname: "127.0.0.1", port: 0 }), script);
+    const transport = quicEnds?.transport ?? new TcpTransport();
+    return new HostileServer(await transport.listen({ hostname: "127.0.0.1", port: 0 }), script);
   }
 
   get url(): string {
-    return `fsh://127.0.0.1:${this.#listener.port}/`;
+    return `${quicEnds?.transport.scheme ?? "fsh"}://127.0.0.1:${this.#listener.port}/`;
   }
 
   /** Connections so far. */

@@ -1,5 +1,6 @@
 import { errorName } from "../../lib/base/errors.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds } from "./scheme.ts";
 import type { Connection } from "../../lib/transport/transport.ts";
 import { type Spot } from "./hostile_paths.ts";
 import { joined } from "./raw_frame.ts";
@@ -43,7 +44,11 @@ export class PipelinedPeer {
   }
 
   static async connect(port: number, forbidden: readonly string[]): Promise<PipelinedPeer> {
-    const connection = await new TcpTransport().connect({ hostname: "127.0.0.1", port, timeout: 5000 });
+    const connection = await (quicEnds?.transport ?? new TcpTransport()).connect({
+      hostname: "127.0.0.1",
+      port,
+      timeout: 5000,
+    });
     const peer = new RawPeer(watched(connection, forbidden));
     await peer.shakeHands({ window: 64 * 1024 * 1024 });
     return new PipelinedPeer(peer);

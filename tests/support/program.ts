@@ -77,7 +77,7 @@ export class ServerProcess implements AsyncDisposable {
   ): Promise<ServerProcess> {
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "fsh-e2e-" });
     const [program = FSH, ...before] = options.command ?? [FSH];
-    const overQuic = await schemeOptions(options.args ?? []);
+    const overQuic = schemeOptions(options.args ?? []);
     const child = new Deno.Command(program, {
       args: [...before, "serve", folder, "--port", "0", ...overQuic, ...options.args ?? []],
       env: { FSH_LOG: "", ...options.env },

@@ -1,3 +1,5 @@
+import { quicEnds } from "./scheme.ts";
+
 /** What a proxy does to the bytes that pass. */
 export interface ProxyOptions {
   /** Bytes per second and direction; none: as fast as it goes. */
@@ -10,12 +12,22 @@ export interface ProxyOptions {
   readonly cutAfter?: number;
 }
 
-/** A TCP relay on loopback that is slow, far away, faulty or short-lived. */
+/** What the relay needs of a connection. */
+interface End {
+  read(buffer: Uint8Array): Promise<number | null>;
+  write(bytes: Uint8Array): Promise<number>;
+  closeWrite(): Promise<void>;
+  close(): void;
+  abort?(): void;
+}
+
+/** A relay of TCP, or of the scheme that the tests use, on loopback that is slow, far away, faulty or short-lived. */
 export class Proxy implements AsyncDisposable {
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  readonly #overQuic = quicEnds?.listen();
+  readonly #overTcp = this.#overQuic ? null : Deno.listen({ hostname: "127.0.0.1", port: 0 });
   readonly #target: number;
   readonly #options: ProxyOptions;
-  readonly #connections = new Set<Deno.TcpConn>();
+  readonly #connections = new Set<End>();
   readonly #work: Promise<void>[] = [];
   /** Bytes that have passed towards each side, over all connections. */
   readonly passed = { client: 0, server: 0 };
@@ -27,42 +39,37 @@ export class Proxy implements AsyncDisposable {
   }
 
   get port(): number {
-    return this.#listener.addr.port;
+    return this.#overQuic?.port ?? this.#overTcp?.addr.port ?? 0;
   }
 
   get url(): string {
-    return `fsh://127.0.0.1:${this.port}/`;
+    return `${quicEnds?.transport.scheme ?? "fsh"}://127.0.0.1:${this.port}/`;
   }
 
   /** Cuts every connection that passes now. */
   cut(): void {
-    for (const connection of this.#connections) {
-      try {
-        connection.close();
-      } catch {
-        // It is gone already.
-      }
-    }
+    for (const connection of this.#connections) cut(connection);
     this.#connections.clear();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#listener.close();
+    this.#overTcp?.close();
+    this.#overQuic?.close();
     this.cut();
     await Promise.all(this.#work);
+    await quicEnds?.settled();
   }
 
   async #accept(): Promise<void> {
     try {
-      for await (const near of this.#listener) {
-        const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target }).catch(() => null);
+      for (;;) {
+        const near = await this.#next();
+        const far = await this.#dial().catch(() => null);
         // Nobody is there: so it looks from the other side, too.
         if (far === null) {
           near.close();
           continue;
         }
-        near.setNoDelay(true);
-        far.setNoDelay(true);
         this.#connections.add(near).add(far);
         this.#work.push(this.#relay(near, far, "server"), this.#relay(far, near, "client"));
       }
@@ -71,7 +78,22 @@ export class Proxy implements AsyncDisposable {
     }
   }
 
-  async #relay(from: Deno.TcpConn, to: Deno.TcpConn, towards: "client" | "server"): Promise<void> {
+  async #next(): Promise<End> {
+    if (this.#overQuic) return await this.#overQuic.accept();
+    const near = await this.#overTcp?.accept();
+    if (!near) throw new Error("nothing listens");
+    near.setNoDelay(true);
+    return near;
+  }
+
+  async #dial(): Promise<End> {
+    if (quicEnds) return await quicEnds.dial(this.#target);
+    const far = await Deno.connect({ hostname: "127.0.0.1", port: this.#target });
+    far.setNoDelay(true);
+    return far;
+  }
+
+  async #relay(from: End, to: End, towards: "client" | "server"): Promise<void> {
     const { rate, delay = 0, change, cutAfter = Infinity } = this.#options;
     /** Pieces on their way, each with the time at which it arrives: what is under way is not bounded by the delay. */
     let tail = Promise.resolve();
@@ -104,14 +126,18 @@ export class Proxy implements AsyncDisposable {
       await tail;
       await to.closeWrite();
     } catch {
-      for (const connection of [from, to]) {
-        try {
-          connection.close();
-        } catch {
-          // Cut.
-        }
-      }
+      cut(from);
+      cut(to);
     }
+  }
+}
+
+function cut(connection: End): void {
+  try {
+    if (connection.abort) connection.abort();
+    else connection.close();
+  } catch {
+    // It is gone already.
   }
 }
 

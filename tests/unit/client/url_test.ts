@@ -3,7 +3,7 @@ import { formatUrl, parseUrl, parseUrlOrPath } from "../../../lib/client/url.ts"
 import { assertThrowsError } from "../../support/named_errors.ts";
 
 Deno.test("the scheme says whether TLS is spoken, and is kept", () => {
-  for (const text of ["fsh://host/a", "fshs://host/a", "fshs://user@[::1]:99/", "fsh://host:1/%25"]) {
+  for (const text of ["fsh://host/a", "fshs://host/a", "fshs://user@[::1]:99/", "fshq://host/a", "fsh://host:1/%25"]) {
     assertEquals(formatUrl(parseUrl(text)), text);
   }
   assertEquals(parseUrl("FSHS://host").scheme, "fshs");
