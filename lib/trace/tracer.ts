@@ -60,23 +60,12 @@ export class Tracer {
       if (!transport.listen) throw new TypeError("this transport does not listen");
       return this.#overListener(await transport.listen(options));
     };
-    return new Proxy(transport, {
-      get(target, name) {
-        if (name === "connect") return connect;
-        if (name === "listen") return listen;
-        const value: unknown = Reflect.get(target, name, target);
-        return typeof value === "function" ? value.bind(target) : value;
-      },
-    });
+    return overlay<Pick<Transport, "connect" | "listen">, T>(transport, { connect, listen });
   }
 
   #overListener(listener: Listener): Listener {
-    return {
-      hostname: listener.hostname,
-      port: listener.port,
-      accept: async () => this.#tap(await listener.accept(), "server"),
-      close: () => listener.close(),
-    };
+    const accept = async () => this.#tap(await listener.accept(), "server");
+    return overlay<Pick<Listener, "accept">, Listener>(listener, { accept });
   }
 
   #tap(connection: Connection, role: Role): Connection {
@@ -119,6 +108,17 @@ export class Tracer {
   async close(): Promise<void> {
     await Promise.all([this.#trace?.close(), this.#pcap?.close()]);
   }
+}
+
+/** The object, some of whose members are others. */
+function overlay<O extends object, T extends object>(object: T, own: O): T {
+  return new Proxy(object, {
+    get(target, name) {
+      if (Object.hasOwn(own, name)) return own[name as keyof O];
+      const value: unknown = Reflect.get(target, name, target);
+      return typeof value === "function" ? value.bind(target) : value;
+    },
+  });
 }
 
 function now(): number {

@@ -94,3 +94,17 @@ Deno.test("what is held for messages on their way has a bound; beyond it only th
   assertEquals([shown.length, free], [PREFACE.length + list.length, 100]);
   assertEquals(follow(pieces, { held: 2000 }).frames[0]?.kept.length, list.length - HEADER_BYTES);
 });
+
+Deno.test("whatever goes by, as many bytes are shown, and what is held is given back", () => {
+  const random = new Random(22);
+  for (let round = 0; round < 500; round++) {
+    const frames = Array.from({ length: 1 + random.below(4) }, () => validFrame(random.pick(FRAME_NAMES), random, 1));
+    const bytes = joined(PREFACE, ...frames);
+    for (let i = random.below(4); i > 0; i--) bytes[random.below(bytes.length)] = random.below(256);
+    const whole = bytes.subarray(0, random.below(bytes.length + 1));
+    const cut = random.below(whole.length + 1);
+    const content = random.pick([0, 5, Infinity]);
+    const { shown, free } = follow([whole.subarray(0, cut), whole.subarray(cut)], { content, held: 2 ** 24 });
+    assertEquals([shown.length, free], [whole.length, 2 ** 24]);
+  }
+});
