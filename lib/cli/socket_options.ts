@@ -136,19 +136,25 @@ function linger(text: string): number | null {
 function shortcomings(args: Args, tuning: SocketTuning): string[] {
   const given = (name: string) => args.has(name);
   const { sockets } = native();
-  if (sockets === null) return [...withoutNative(given, tuning)];
+  const tlsServer = given("tls") || given("cert");
+  if (sockets === null) return [...withoutNative(tuning, { given, tlsServer })];
   const granted = sockets.trial(tuning);
   return granted ? [...lessGranted(args, tuning, granted)] : [];
 }
 
-/** Where options can't be set: the runtime itself has switches for keepalive and Nagle's algorithm, and no more. */
-function* withoutNative(given: (name: string) => boolean, tuning: SocketTuning): Generator<string> {
-  const missing = ["send-buffer", "recv-buffer", "backlog", "linger", "user-timeout"].filter(given);
-  for (const name of missing) yield `--${name} can't be had here, and is left to the system`;
-  if (given("keepalive") && typeof tuning.keepAlive === "object") {
+/** Where options can't be set: the runtime itself has two switches, and none on the server's side of TLS. */
+function* withoutNative(
+  { keepAlive, noDelay }: SocketTuning,
+  { given, tlsServer }: { given: (name: string) => boolean; tlsServer: boolean },
+): Generator<string> {
+  const missing = ["send-buffer", "recv-buffer", "backlog", "linger", "user-timeout"];
+  if (tlsServer) missing.push("keepalive", "nodelay");
+  for (const name of missing) if (given(name)) yield `--${name} can't be had here, and is left to the system`;
+  if (tlsServer) return;
+  if (given("keepalive") && typeof keepAlive === "object") {
     yield "--keepalive is on, but its times can't be set here: they are the system's";
   }
-  if (tuning.noDelay === "cork" && given("nodelay")) yield "--nodelay cork can't be had here: it is on";
+  if (given("nodelay") && noDelay === "cork") yield "--nodelay cork can't be had here: it is on";
 }
 
 /** Buffers that the kernel has cut down: it doubles what it grants (socket(7)). */
