@@ -138,7 +138,8 @@ function shortcomings(args: Args, tuning: SocketTuning): string[] {
   const { sockets } = native();
   const tlsServer = given("tls") || given("cert");
   if (sockets === null) return [...withoutNative(tuning, { given, tlsServer })];
-  const granted = sockets.trial(tuning);
+  const asksForBuffers = tuning.sendBuffer !== null || tuning.receiveBuffer !== null;
+  const granted = asksForBuffers ? sockets.trial(tuning) : null;
   return granted ? [...lessGranted(args, tuning, granted)] : [];
 }
 
