@@ -85,6 +85,13 @@ export function checkBacklog(args: Args, listener: Listener, say: (sentence: str
   say(`--${name} ${args.value(name)}: the system grants ${granted}; its limit is net.core.somaxconn`);
 }
 
+/** Says which options of a command do nothing, as it speaks QUIC. */
+export function noteTcpOnly(args: Args): void {
+  for (const { name } of SOCKET_OPTIONS) {
+    if (args.has(name)) note(`fsh: --${name} is an option of TCP, and does nothing over QUIC`);
+  }
+}
+
 function keepAliveText({ idle, interval, count }: KeepAlive): string {
   return `idle=${idle},interval=${interval},count=${count}`;
 }

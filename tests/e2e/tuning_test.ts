@@ -169,6 +169,15 @@ Deno.test("without the native part it works, and says which options can't be had
   assertEquals([plain.code, plain.err], [0, ""]);
 });
 
+Deno.test("over QUIC the options do nothing, and it is said", async () => {
+  const args = ["--retries", "0", "--connect-timeout", "100ms", "--user-timeout", "5s", "--linger", "0"];
+  const { code, err } = await fsh(["get", ...args, "fshq://127.0.0.1:1/a", "-"]);
+  assertEquals(code, 3, err);
+  for (const name of ["user-timeout", "linger"]) {
+    assertEquals(err.split(`fsh: --${name} is an option of TCP, and does nothing over QUIC\n`).length, 2, err);
+  }
+});
+
 Deno.test("corked, an answer and its data are one segment; otherwise each frame is one", onLinux, async () => {
   const segments = async (noDelay: "on" | "cork") => {
     await using server = await ServerProcess.start({ args: ["--nodelay", noDelay] });
