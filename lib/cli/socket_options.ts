@@ -85,6 +85,13 @@ export function checkBacklog(args: Args, listener: Listener, say: (sentence: str
   say(`--${name} ${args.value(name)}: the system grants ${granted}; its limit is net.core.somaxconn`);
 }
 
+/** Says which options of a command do nothing, as it speaks QUIC. */
+export function noteTcpOnly(args: Args): void {
+  for (const { name } of SOCKET_OPTIONS) {
+    if (args.has(name)) note(`fsh: --${name} is an option of TCP, and does nothing over QUIC`);
+  }
+}
+
 function keepAliveText({ idle, interval, count }: KeepAlive): string {
   return `idle=${idle},interval=${interval},count=${count}`;
 }
@@ -136,19 +143,26 @@ function linger(text: string): number | null {
 function shortcomings(args: Args, tuning: SocketTuning): string[] {
   const given = (name: string) => args.has(name);
   const { sockets } = native();
-  if (sockets === null) return [...withoutNative(given, tuning)];
-  const granted = sockets.trial(tuning);
+  const tlsServer = given("tls") || given("cert");
+  if (sockets === null) return [...withoutNative(tuning, { given, tlsServer })];
+  const asksForBuffers = tuning.sendBuffer !== null || tuning.receiveBuffer !== null;
+  const granted = asksForBuffers ? sockets.trial(tuning) : null;
   return granted ? [...lessGranted(args, tuning, granted)] : [];
 }
 
-/** Where options can't be set: the runtime itself has switches for keepalive and Nagle's algorithm, and no more. */
-function* withoutNative(given: (name: string) => boolean, tuning: SocketTuning): Generator<string> {
-  const missing = ["send-buffer", "recv-buffer", "backlog", "linger", "user-timeout"].filter(given);
-  for (const name of missing) yield `--${name} can't be had here, and is left to the system`;
-  if (given("keepalive") && typeof tuning.keepAlive === "object") {
+/** Where options can't be set: the runtime itself has two switches, and none on the server's side of TLS. */
+function* withoutNative(
+  { keepAlive, noDelay }: SocketTuning,
+  { given, tlsServer }: { given: (name: string) => boolean; tlsServer: boolean },
+): Generator<string> {
+  const missing = ["send-buffer", "recv-buffer", "backlog", "linger", "user-timeout"];
+  if (tlsServer) missing.push("keepalive", "nodelay");
+  for (const name of missing) if (given(name)) yield `--${name} can't be had here, and is left to the system`;
+  if (tlsServer) return;
+  if (given("keepalive") && typeof keepAlive === "object") {
     yield "--keepalive is on, but its times can't be set here: they are the system's";
   }
-  if (tuning.noDelay === "cork" && given("nodelay")) yield "--nodelay cork can't be had here: it is on";
+  if (given("nodelay") && noDelay === "cork") yield "--nodelay cork can't be had here: it is on";
 }
 
 /** Buffers that the kernel has cut down: it doubles what it grants (socket(7)). */

@@ -11,7 +11,7 @@ import { KnownHosts } from "./known_hosts.ts";
 import { note } from "./output.ts";
 import { askOnTerminal, canPrompt } from "./password_prompt.ts";
 import { durationOf } from "./session_options.ts";
-import { socketTuning } from "./socket_options.ts";
+import { noteTcpOnly, socketTuning } from "./socket_options.ts";
 
 /** Whom to take for the server of an fshs:// or fshq:// URL. */
 export const TRUST_OPTIONS: readonly OptionRow[] = [
@@ -44,6 +44,7 @@ export function transportOf(
   }
   const fingerprint = args.has("fingerprint") ? args.value("fingerprint") : undefined;
   const ofArgs = connectors.get(args) ?? new Map<Scheme, TrustingConnector>();
+  if (scheme === "fshq" && !ofArgs.has(scheme)) noteTcpOnly(args);
   const connector = ofArgs.get(scheme) ?? new TrustingConnector({
     by: scheme,
     known: new KnownHosts(),

@@ -11,7 +11,8 @@ export const DEFAULT_TUNING: SocketTuning = {
   sendBuffer: null,
   receiveBuffer: null,
   noDelay: "on",
-  backlog: 511,
+  // Two seconds of what a busy server accepts; behind a longer queue an honest client would wait too long.
+  backlog: 1024,
   linger: null,
   userTimeout: null,
 };

@@ -44,6 +44,8 @@ function assertTuned(end: SocketLine): void {
 /** A client that stays connected, with the sockets of both ends as ss(8) shows them. */
 async function connected(server: ServerProcess, options: { args?: readonly string[]; command?: readonly string[] }) {
   const [program = FSH, ...before] = options.command ?? [FSH];
+  const opened = () => server.log.split("session opened").length;
+  const sessions = opened();
   const child = new Deno.Command(program, {
     args: [...before, "ping", "-i", "100s", ...options.args ?? [], server.url],
     stdout: "null",
@@ -55,12 +57,13 @@ async function connected(server: ServerProcess, options: { args?: readonly strin
       const ours = (end: "local" | "remote") =>
         found.find((one) => one.state === "ESTAB" && one[end].endsWith(`:${server.port}`));
       const [served, client] = [ours("local"), ours("remote")];
-      // Once both have talked and all is acknowledged, the only timer is keepalive's.
-      const talked = (text = "") =>
-        Number(/bytes_received:(\d+)/.exec(text)?.[1] ?? 0) > 100 && !/timer:\((?!keepalive)|unacked:/.test(text);
-      return served && client && talked(served.text) && talked(client.text) ? { served, client } : null;
+      // Once all is acknowledged, the only timer is keepalive's.
+      const isQuiet = (text = "") => !/timer:\((?!keepalive)|unacked:/.test(text);
+      return served && client && isQuiet(served.text) && isQuiet(client.text) ? { served, client } : null;
     };
-    return await eventually("both ends", 20_000, find);
+    // By then both have set what there is to set.
+    await eventually("the session", 20_000, () => opened() > sessions);
+    return await eventually("both ends", 10_000, find);
   } finally {
     child.kill("SIGKILL");
     await child.status;
@@ -100,6 +103,7 @@ Deno.test("over TLS the same options hold", onLinux, async () => {
   const [listening] = await sockets(`sport = :${server.port}`, { listening: true });
   assertEquals(listening?.sendQueue, 21);
   assertEquals((await user.fsh(["ls", "--accept-new", server.url])).code, 0);
+  await server.logged(/session ended/);
   const command = ["env", ...Object.entries(user.env).map(([name, value]) => `${name}=${value}`), FSH];
   const { served, client } = await connected(server, { args: OPTIONS, command });
   for (const end of [served, client]) assertTuned(end);
@@ -155,10 +159,23 @@ Deno.test("without the native part it works, and says which options can't be had
     assertStringIncludes(said, "--keepalive is on, but its times can't be set here");
     assert(!said.includes("--nodelay"), said);
   }
+  await using user = await TestUser.make();
+  const args = ["--tls", "--keepalive", "system", "--nodelay", "on"];
+  await using tls = await ServerProcess.start({ env: { ...user.env, ...env }, args });
+  await tls.logged(/--keepalive can't be had here[^]*--nodelay can't be had here/);
   const corked = await fsh(["ls", "--nodelay", "cork", "--keepalive", "system", server.url], { env });
   assertEquals([corked.code, corked.err], [0, "fsh: --nodelay cork can't be had here: it is on\n"]);
   const plain = await fsh(["ls", "--keepalive", "off", "--nodelay", "off", server.url], { env });
   assertEquals([plain.code, plain.err], [0, ""]);
+});
+
+Deno.test("over QUIC the options do nothing, and it is said", async () => {
+  const args = ["--retries", "0", "--connect-timeout", "100ms", "--user-timeout", "5s", "--linger", "0"];
+  const { code, err } = await fsh(["get", ...args, "fshq://127.0.0.1:1/a", "-"]);
+  assertEquals(code, 3, err);
+  for (const name of ["user-timeout", "linger"]) {
+    assertEquals(err.split(`fsh: --${name} is an option of TCP, and does nothing over QUIC\n`).length, 2, err);
+  }
 });
 
 Deno.test("corked, an answer and its data are one segment; otherwise each frame is one", onLinux, async () => {
