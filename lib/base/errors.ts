@@ -73,6 +73,7 @@ export const ERRORS = {
     retryable: false,
     message: "the server's certificate is marked as revoked",
   },
+  WORKER_LOST: { code: 89, exit: 1, retryable: true, message: "a worker of the server has failed" },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },

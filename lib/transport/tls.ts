@@ -144,6 +144,7 @@ class TlsListener implements Listener {
   readonly hostname: string;
   readonly port: number;
   readonly #own: { readonly keepAlive: KeepAlive; readonly closed: () => void };
+  readonly #reusePort: boolean;
   #identity: Identity;
   #certificate: Certificate;
   #listener: Deno.TlsListener;
@@ -161,6 +162,7 @@ class TlsListener implements Listener {
     this.#identity = identity;
     this.#certificate = Certificate.fromPem(identity.cert);
     this.#own = own;
+    this.#reusePort = options.reusePort ?? false;
     this.hostname = this.#listener.addr.hostname;
     this.port = this.#listener.addr.port;
   }
@@ -218,6 +220,7 @@ class TlsListener implements Listener {
   async #reopen(identity: Identity): Promise<void> {
     const { hostname, port } = this;
     if (this.#closed) return;
+    if (this.#reusePort) return this.#replace(identity);
     this.#checkPort(identity);
     this.#identity = identity;
     this.#open = false;
@@ -235,6 +238,15 @@ class TlsListener implements Listener {
         await new Promise((resolve) => setTimeout(resolve, 0));
       }
     }
+  }
+
+  /** Where a port may have several listeners the next one is there before this one goes. */
+  #replace(identity: Identity): void {
+    const before = this.#listener;
+    this.#listener = open({ hostname: this.hostname, port: this.port, reusePort: true }, identity);
+    this.#identity = identity;
+    this.#certificate = Certificate.fromPem(identity.cert);
+    close(before);
   }
 
   close(): void {
