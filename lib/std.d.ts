@@ -43,7 +43,10 @@ declare module "@std/fs" {
   }
   export function ensureDir(path: string | URL): Promise<void>;
   export function exists(path: string | URL): Promise<boolean>;
-  export function walk(root: string | URL, options?: { includeDirs?: boolean; exts?: string[] }): AsyncIterableIterator<WalkEntry>;
+  export function walk(
+    root: string | URL,
+    options?: { includeDirs?: boolean; exts?: string[] },
+  ): AsyncIterableIterator<WalkEntry>;
 }
 
 declare module "@std/path" {

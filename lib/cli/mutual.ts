@@ -13,11 +13,11 @@ export const MUTUAL_OPTION: OptionRow = {
 /** The certificates of --mutual, read anew when asked to. */
 export class MutualTrust {
   readonly #file: string;
-  #trust: ClientTrust;
+  #read: Read;
 
-  private constructor(file: string, trust: ClientTrust) {
+  private constructor(file: string, read: Read) {
     this.#file = file;
-    this.#trust = trust;
+    this.#read = read;
   }
 
   /** Undefined without the option. @throws {FshError} USAGE, NOT_FOUND, NOT_PERMITTED, naming the file */
@@ -28,13 +28,18 @@ export class MutualTrust {
   }
 
   get current(): ClientTrust {
-    return this.#trust;
+    return this.#read.trust;
+  }
+
+  /** The certificates in PEM. */
+  get pem(): string {
+    return this.#read.pem;
   }
 
   /** What can't be read changes nothing. */
   async reload(log: Log): Promise<void> {
     try {
-      this.#trust = await read(this.#file);
+      this.#read = await read(this.#file);
       log.info("client certificates loaded anew", { file: this.#file });
     } catch (error) {
       log.error("client certificates can't be loaded, those of before hold", { error: toFshError(error).message });
@@ -42,9 +47,15 @@ export class MutualTrust {
   }
 }
 
-async function read(file: string): Promise<ClientTrust> {
+interface Read {
+  readonly pem: string;
+  readonly trust: ClientTrust;
+}
+
+async function read(file: string): Promise<Read> {
   try {
-    return await ClientTrust.parse(await requireText(file));
+    const pem = await requireText(file);
+    return { pem, trust: await ClientTrust.parse(pem) };
   } catch (error) {
     throw toFshError(error).about(file);
   }

@@ -37,7 +37,9 @@ export class ServerTls {
   readonly #files: Files;
   readonly #log: Log;
   readonly #timer: ReturnType<typeof setInterval>;
+  #identity: Identity;
   #certificate: Certificate;
+  #elsewhere: ((identity: Identity) => Promise<void>) | undefined;
   /** Of the files as they were last read. */
   #stamp: string;
   #changing: string | null = null;
@@ -46,6 +48,7 @@ export class ServerTls {
   private constructor(files: Files, own: { identity: Identity; certificate: Certificate; stamp: string; log: Log }) {
     this.#files = files;
     this.#log = own.log;
+    this.#identity = own.identity;
     this.#certificate = own.certificate;
     this.#stamp = own.stamp;
     this.transport = new TlsTransport({ identity: own.identity });
@@ -71,6 +74,15 @@ export class ServerTls {
     return new ServerTls(files, { identity, certificate, stamp, log });
   }
 
+  /** Has whoever listens beside `transport` exchange the certificate as well. */
+  alsoExchange(exchange: (identity: Identity) => Promise<void>): void {
+    this.#elsewhere = exchange;
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
   get fingerprint(): string {
     return this.#certificate.fingerprint;
   }
@@ -88,6 +100,8 @@ export class ServerTls {
       const { identity, certificate } = await readIdentity(this.#files);
       if (certificate.fingerprint === this.fingerprint) return;
       await this.transport.exchange(identity);
+      await this.#elsewhere?.(identity);
+      this.#identity = identity;
       this.#certificate = certificate;
       this.#log.info("certificate exchanged", { fingerprint: certificate.fingerprint });
       warnOfValidity(certificate, this.#log);
