@@ -16,6 +16,7 @@ import { Peers } from "./peers.ts";
 import { catchInterrupts, Interrupted, output } from "./processes.ts";
 import { tlsGet, tlsToNull } from "./tls.ts";
 import { getTree, putTree } from "./trees.ts";
+import { workers } from "./workers.ts";
 import { Workspace } from "./workspace.ts";
 
 const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>>> = {
@@ -32,6 +33,7 @@ const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>
   "tls-null": tlsToNull,
   "hooked-get": hookedGet,
   "hooked-requests": hookedRequests,
+  "workers": workers,
 };
 
 interface Options {
