@@ -119,6 +119,11 @@ export const ERRORS = {
   LISTING_TOO_LARGE: { code: 88, exit: 1, retryable: false, message: "the listing is longer than the server gives" },
   PUT_TOO_LARGE: { code: 125, exit: 1, retryable: false, message: "the file is larger than the server takes" },
   DISK_RESERVED: { code: 126, exit: 1, retryable: false, message: "the server keeps the rest of its disk free" },
+
+  // The operator and a running server; the codes are out of the ranges above, too.
+  KICKED: { code: 39, exit: 3, retryable: false, message: "the server's operator has ended the session" },
+  NO_SERVER: { code: 40, exit: 3, retryable: false, message: "no running server can be reached" },
+  BAD_REQUEST: { code: 41, exit: 1, retryable: false, message: "no request that the control socket knows" },
 } as const satisfies Record<string, ErrorRow>;
 
 interface ErrorRow {
