@@ -31,13 +31,16 @@ export class MutualTrust {
     return this.#trust;
   }
 
-  /** What can't be read changes nothing. */
-  async reload(log: Log): Promise<void> {
+  /** What can't be read changes nothing; then the answer says why. */
+  async reload(log: Log): Promise<string | null> {
     try {
       this.#trust = await read(this.#file);
       log.info("client certificates loaded anew", { file: this.#file });
+      return null;
     } catch (error) {
-      log.error("client certificates can't be loaded, those of before hold", { error: toFshError(error).message });
+      const { message } = toFshError(error);
+      log.error("client certificates can't be loaded, those of before hold", { error: message });
+      return message;
     }
   }
 }
