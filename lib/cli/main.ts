@@ -2,12 +2,14 @@ import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
+import { drainCommand } from "./drain.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
 import { hashCommand } from "./hash.ts";
 import { helpCommand } from "./help.ts";
 import { keygenCommand } from "./keygen.ts";
+import { kickCommand } from "./kick.ts";
 import { lsCommand } from "./ls.ts";
 import { mkdirCommand } from "./mkdir.ts";
 import { mvCommand } from "./mv.ts";
@@ -16,9 +18,12 @@ import { passwdCommand } from "./passwd.ts";
 import { pingCommand } from "./ping.ts";
 import { pluginCommand } from "./plugin.ts";
 import { putCommand } from "./put.ts";
+import { reloadCommand } from "./reload.ts";
 import { rightsOf } from "./rights.ts";
 import { rmCommand } from "./rm.ts";
 import { serveCommand } from "./serve.ts";
+import { sessionsCommand } from "./sessions.ts";
+import { socketsCommand } from "./sockets.ts";
 import { statCommand } from "./stat.ts";
 import { tokenCommand } from "./token.ts";
 import { verifyCommand } from "./verify.ts";
@@ -43,6 +48,11 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   tokenCommand,
   keygenCommand,
   forgetCommand,
+  sessionsCommand,
+  socketsCommand,
+  kickCommand,
+  reloadCommand,
+  drainCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];

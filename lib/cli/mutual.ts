@@ -14,6 +14,7 @@ export const MUTUAL_OPTION: OptionRow = {
 export class MutualTrust {
   readonly #file: string;
   #read: Read;
+  #tell: ((pem: string) => Promise<void>) | undefined;
 
   private constructor(file: string, read: Read) {
     this.#file = file;
@@ -36,13 +37,22 @@ export class MutualTrust {
     return this.#read.pem;
   }
 
-  /** What can't be read changes nothing. */
-  async reload(log: Log): Promise<void> {
+  /** Has somebody else hear of other certificates as well, in PEM. */
+  alsoTell(tell: (pem: string) => Promise<void>): void {
+    this.#tell = tell;
+  }
+
+  /** What can't be read changes nothing; then the answer says why. */
+  async reload(log: Log): Promise<string | null> {
     try {
       this.#read = await read(this.#file);
+      await this.#tell?.(this.pem);
       log.info("client certificates loaded anew", { file: this.#file });
+      return null;
     } catch (error) {
-      log.error("client certificates can't be loaded, those of before hold", { error: toFshError(error).message });
+      const { message } = toFshError(error);
+      log.error("client certificates can't be loaded, those of before hold", { error: message });
+      return message;
     }
   }
 }

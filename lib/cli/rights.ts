@@ -12,6 +12,9 @@ const FILES: readonly Right[] = ["read", "write", "env", "sys"];
 /** Runs plugins: those that ship in this process, others in processes of this program, whose sandboxes get any of these. */
 const PLUGINS: readonly Right[] = ["read", "write", "net", "env", "sys", "run"];
 
+/** Talks to a server of this user's over a Unix socket, which it looks for in folders that nobody else may enter. */
+const CONTROL: readonly Right[] = ["net", "env", "read", "write", "sys"];
+
 interface Row {
   readonly keeps: readonly Right[];
   /** Opens files by descriptors that the kernel confines: the runtime does that only while it has every permission. */
@@ -37,6 +40,11 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   passwd: { keeps: FILES },
   token: { keeps: FILES },
   forget: { keeps: FILES },
+  sessions: { keeps: CONTROL },
+  sockets: { keeps: CONTROL },
+  kick: { keeps: CONTROL },
+  reload: { keeps: CONTROL },
+  drain: { keeps: CONTROL },
   keygen: { keeps: ["read", "write", "env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },

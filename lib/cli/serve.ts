@@ -10,6 +10,8 @@ import { TcpTransport } from "../transport/tcp.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
+import { CONTROL_OPTION, ServeControl } from "./serve_control.ts";
+import { onHangup, reloadAll } from "./serve_reload.ts";
 import { MUTUAL_OPTION, MutualTrust } from "./mutual.ts";
 import { LIMIT_OPTIONS, maxSessions, maxStreams, serverBounds } from "./limit_options.ts";
 import { METRICS_OPTION, serveMetrics } from "./metrics_option.ts";
@@ -78,6 +80,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     MEMORY_OPTION,
     WORKERS_OPTION,
     METRICS_OPTION,
+    CONTROL_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -90,6 +93,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     {
       await using stack = new AsyncDisposableStack();
       const { front, tls, mutual } = await openFront(args, { settings, workers, log, stack });
+      const control = stack.use(await ServeControl.open(args, { port: front.listener.port, log }));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
       await enterUser(args, { log, listener: front.listener, folder: folderOf(args) });
       const storage = stack.adopt(
@@ -105,19 +109,26 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
       });
       const server = await front.start({ storage, plugins, mutual, budget: memory.budget });
       stack.use(await serveMetrics(args, server.metrics, log));
-      onHangup(() => {
-        void plugins.manager.reload({ all: true });
-        void tls?.reload();
-        void mutual?.reload(log).then(() => front.trust?.(mutual.pem));
-      }, stack);
+      const reload = () => reloadAll({ plugins: plugins.manager, tls, mutual, log });
+      onHangup(() => void reload(), stack);
       const { fingerprint } = tls ?? {};
       const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
       log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
+      control?.serve({
+        sessions: server.roster,
+        url: server.url,
+        folder: root,
+        drainLimit: durationOf(args, "drain-timeout"),
+        reload,
+        goDown: () => !environment.signal.aborted && Deno.kill(Deno.pid, "SIGTERM"),
+        log,
+      });
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
       await goDown(server, { drain: durationOf(args, "drain-timeout"), log });
+      control?.ended();
       await sweeping;
     }
     log.info("down");
@@ -195,13 +206,6 @@ function announce(
     if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);
   }
   if (insecure) log.warn("--insecure: other machines may be served without TLS or accounts", { url });
-}
-
-/** SIGHUP loads plugins and certificates anew, where there is such a signal. */
-function onHangup(reload: () => void, stack: AsyncDisposableStack): void {
-  if (Deno.build.os === "windows") return;
-  Deno.addSignalListener("SIGHUP", reload);
-  stack.defer(() => Deno.removeSignalListener("SIGHUP", reload));
 }
 
 async function aborted(signal: AbortSignal): Promise<void> {

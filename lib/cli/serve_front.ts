@@ -2,6 +2,7 @@ import type { MemoryBudget } from "../base/memory_budget.ts";
 import type { Log } from "../base/log.ts";
 import type { HookRunner } from "../hooks/runner.ts";
 import { native } from "../native/load.ts";
+import type { SessionControl } from "../server/control.ts";
 import type { MetricsSource } from "../server/metrics_page.ts";
 import { Server, type ServerOptions } from "../server/server.ts";
 import type { WorkerPool } from "../server/workers/worker_pool.ts";
@@ -16,6 +17,7 @@ export interface Serving {
   readonly url: string;
   readonly sessionCount: number;
   readonly metrics: MetricsSource;
+  readonly roster: SessionControl;
   /** As `Server.close`. */
   close(options: { readonly limit: number }): Promise<void>;
 }
@@ -32,8 +34,6 @@ export interface Backing {
 export interface Front {
   readonly listener: Pick<Listener, "hostname" | "port">;
   start(backing: Backing): Promise<Serving>;
-  /** Tells whose certificates count from now on, in PEM, where `Backing.mutual` is not asked for it. */
-  readonly trust?: (pem: string) => Promise<void>;
 }
 
 /** What the options of a server say, in numbers. */
@@ -99,9 +99,9 @@ export function poolFront(
         pluginFailures: plugins.failures,
         clientTrust: mutual?.pem ?? null,
       });
+      mutual?.alsoTell((pem) => pool.trust(pem));
       stack.defer(() => pool.close({ limit: 1 }));
       return pool;
     },
-    trust: (pem) => pool.trust(pem),
   };
 }

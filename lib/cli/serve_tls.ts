@@ -87,27 +87,33 @@ export class ServerTls {
     return this.#certificate.fingerprint;
   }
 
-  /** Reads the files again. What can't be used is logged, and changes nothing. Sessions stay as they are. */
-  reload(): Promise<void> {
-    this.#reading = this.#reading.then(() => this.#read());
-    return this.#reading;
+  /**
+   * Reads the files again. What can't be used is logged, and changes nothing; then the answer says why. Sessions stay as
+   * they are.
+   */
+  reload(): Promise<string | null> {
+    const reading = this.#reading.then(() => this.#read());
+    this.#reading = reading.then(() => {});
+    return reading;
   }
 
-  async #read(): Promise<void> {
+  async #read(): Promise<string | null> {
     this.#stamp = await stampOf([this.#files.cert, this.#files.key]);
     this.#changing = null;
     try {
       const { identity, certificate } = await readIdentity(this.#files);
-      if (certificate.fingerprint === this.fingerprint) return;
+      if (certificate.fingerprint === this.fingerprint) return null;
       await this.transport.exchange(identity);
       await this.#elsewhere?.(identity);
       this.#identity = identity;
       this.#certificate = certificate;
       this.#log.info("certificate exchanged", { fingerprint: certificate.fingerprint });
       warnOfValidity(certificate, this.#log);
+      return null;
     } catch (error) {
       const message = toFshError(error).message;
       this.#log.error("certificate not usable; the one before stays", { file: this.#files.cert, error: message });
+      return message;
     }
   }
 

@@ -64,7 +64,7 @@ export async function downloadFile(
     await writer?.commit(localAttributes(info, preserve));
   } catch (thrown) {
     const error = refusal(toFshError(thrown));
-    await writer?.abort({ keep: moved && error.retryable && worthKeeping(error) });
+    await writer?.abort({ keep: moved && (error.retryable || error.error === "KICKED") && worthKeeping(error) });
     throw error;
   }
   events.done(remote);

@@ -18,6 +18,14 @@ interface Entry {
   seen: string;
 }
 
+/** What came of loading a plugin anew. */
+export interface Reloaded {
+  /** The plugin's name. */
+  readonly what: string;
+  /** Null: the new version is in force; otherwise why the old one still is. */
+  readonly error: string | null;
+}
+
 /** Loads a server's plugins, and loads them anew when their files change: a version that fails leaves the old one. */
 export class PluginManager {
   readonly runner: HookRunner;
@@ -55,13 +63,14 @@ export class PluginManager {
   }
 
   /** Loads anew what has changed, or everything; those that fail stay as they were. */
-  reload(options: { readonly all?: boolean } = {}): Promise<void> {
+  reload(options: { readonly all?: boolean } = {}): Promise<readonly Reloaded[]> {
     return this.#reloadThose(({ loaded, stamp }, now) => loaded.files.length > 0 && (options.all || now !== stamp));
   }
 
-  #reloadThose(due: (entry: Entry, now: string) => boolean): Promise<void> {
-    this.#busy = this.#busy.then(() => this.#reload(due));
-    return this.#busy;
+  #reloadThose(due: (entry: Entry, now: string) => boolean): Promise<readonly Reloaded[]> {
+    const reloading = this.#busy.then(() => this.#reload(due));
+    this.#busy = reloading.then(() => {});
+    return reloading;
   }
 
   async stop(): Promise<void> {
@@ -77,25 +86,25 @@ export class PluginManager {
   }
 
   /** Loads what has changed and then stayed the same for a while: half a file may be a plugin, too. */
-  #look(): Promise<void> {
-    return this.#reloadThose((entry, now) => {
+  async #look(): Promise<void> {
+    await this.#reloadThose((entry, now) => {
       const settled = now === entry.seen;
       entry.seen = now;
       return settled && now !== entry.stamp;
     });
   }
 
-  async #reload(due: (entry: Entry, now: string) => boolean): Promise<void> {
+  async #reload(due: (entry: Entry, now: string) => boolean): Promise<readonly Reloaded[]> {
     const { log } = this.#settings;
-    let changed = false;
+    const outcomes: Reloaded[] = [];
     for (const entry of this.#entries) {
-      if (this.#stopped) return;
+      if (this.#stopped) return outcomes;
       const stamp = await stampOf(entry.loaded.files);
       if (!due(entry, stamp)) continue;
       entry.stamp = stamp;
+      const { name } = entry.loaded.host.manifest;
       try {
         const loaded = await loadPlugin(entry.reference, { ...this.#settings, most: entry.granted });
-        const { name } = entry.loaded.host.manifest;
         if (loaded.host.manifest.name !== name) {
           await loaded.host.stop();
           throw new FshError("PLUGIN_FAILED", {
@@ -105,14 +114,16 @@ export class PluginManager {
         }
         entry.loaded = loaded;
         entry.stamp = loaded.stamp;
-        changed = true;
+        outcomes.push({ what: name, error: null });
         announce("plugin loaded anew", loaded, this.#settings);
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
+        outcomes.push({ what: name, error: reason });
         log.error("the new version of a plugin can't be used; the old one stays", { reason, unhooked: true });
       }
     }
-    if (changed) this.runner.swap(this.#entries.map(({ loaded }) => loaded.host));
+    if (outcomes.some(({ error }) => error === null)) this.runner.swap(this.#entries.map(({ loaded }) => loaded.host));
+    return outcomes;
   }
 }
 

@@ -1,6 +1,8 @@
 import { SYMBOLS } from "./libc.ts";
 import { LinuxPrivileges } from "./linux_privileges.ts";
 import { LinuxDescriptors } from "./linux_descriptors.ts";
+import { LinuxPeers } from "./linux_peers.ts";
+import { LinuxSocketTable } from "./linux_socket_table.ts";
 import { LinuxSockets } from "./linux_sockets.ts";
 import type { Native } from "./native.ts";
 
@@ -32,5 +34,7 @@ export function loadLinux(): Native {
         return failed ? null : Number(limits[0]);
       },
     },
+    socketTable: new LinuxSocketTable(),
+    localPeers: new LinuxPeers(libc),
   };
 }

@@ -162,6 +162,48 @@ export interface Process {
   readonly mostDescriptors: number | null;
 }
 
+/** A socket of this process, as the system sees it. */
+export interface SocketRow {
+  readonly protocol: "tcp" | "udp";
+  /** In the words of ss(8): LISTEN, ESTAB, … */
+  readonly state: string;
+  /** `address:port`. */
+  readonly local: string;
+  /** Null: it is connected to nobody. */
+  readonly remote: string | null;
+  /** Bytes that were not acknowledged, and such that were not read; of a listener: connections that nobody has accepted. */
+  readonly sendQueue: number;
+  readonly receiveQueue: number;
+  readonly timer: {
+    readonly name: "retransmit" | "keepalive" | "time-wait" | "window-probe" | "other";
+    /** Until it goes off. */
+    readonly seconds: number;
+    /** How often it went off in vain. */
+    readonly count: number;
+  } | null;
+}
+
+/** Looks up the sockets of this process. */
+export interface SocketTable {
+  /** Those of TCP and UDP; a closed one that only waits (TIME-WAIT) belongs to nobody. */
+  list(): Promise<SocketRow[]>;
+}
+
+/** Who is at the other end of a Unix socket (unix(7): SO_PEERCRED), as it was when they connected. */
+export interface LocalPeer {
+  readonly pid: number;
+  readonly uid: number;
+}
+
+/** Tells who connects to Unix sockets. */
+export interface LocalPeers {
+  /**
+   * The connection that was accepted last by the listener that was bound to `path`, of those not asked about before; null
+   * where it can't be told. `release` is due before the runtime closes the connection.
+   */
+  newest(path: string): { readonly peer: LocalPeer; release(): void } | null;
+}
+
 /** What the platform adds to the runtime; null: not there, and the portable way is taken. */
 export interface Native {
   readonly name: string;
@@ -172,4 +214,6 @@ export interface Native {
   readonly heap: Heap | null;
   readonly privileges: Privileges | null;
   readonly process: Process | null;
+  readonly socketTable: SocketTable | null;
+  readonly localPeers: LocalPeers | null;
 }

@@ -10,5 +10,7 @@ export function noNative(reason: string): Native {
     heap: null,
     privileges: null,
     process: null,
+    socketTable: null,
+    localPeers: null,
   };
 }

@@ -23,10 +23,8 @@ export interface StreamFact {
   readonly path: string;
   /** Further paths that it names. */
   readonly more: number;
-  /** Bytes that moved either way so far, unpacked. */
+  /** Bytes of content that moved either way so far, unpacked; they count frame by frame. */
   readonly bytes: number;
-  /** Bytes per second just now. */
-  readonly rate: number;
   /** Milliseconds since it began. */
   readonly age: number;
 }
@@ -56,13 +54,16 @@ export interface SessionFact {
   readonly sent: number;
   /** Bytes per second just now, both ways together. */
   readonly rate: number;
+  /** Requests that were not answered yet. */
+  readonly requests: number;
+  /** The first of them. */
   readonly streams: readonly StreamFact[];
 }
 
-/** A socket of the server's. */
-export interface SocketFact {
+/** A socket of the server's, as the system sees it. */
+export interface SocketState {
   readonly protocol: "tcp" | "udp";
-  /** As in RFC 9293, section 3.3.2, in the words of ss(8); null where the system does not tell. */
+  /** States of RFC 9293, section 3.3.2, in the words of ss(8); null where the system does not tell. */
   readonly state: string | null;
   readonly local: string;
   /** Null where it listens. */
@@ -73,6 +74,10 @@ export interface SocketFact {
   readonly sendQueue: number | null;
   /** The kernel's timer that runs for it; null: none does, or the system does not tell. */
   readonly timer: TimerFact | null;
+}
+
+/** A socket, and whose it is. */
+export interface SocketFact extends SocketState {
   /** Of the session that it carries; null: none, or nobody was let in yet. */
   readonly session: string | null;
   readonly user: string | null;

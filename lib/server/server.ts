@@ -32,6 +32,7 @@ import { Metrics } from "./metrics.ts";
 import { CountedStorage, FileSlots } from "./open_files.ts";
 import { Pace } from "./pace.ts";
 import { serveRequest } from "./request.ts";
+import { Roster } from "./roster.ts";
 import { Visit } from "./visit.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
@@ -115,6 +116,8 @@ export class Server {
   readonly #pace: Pace | null;
   /** What it has counted so far. */
   readonly metrics: Metrics;
+  /** Who is in, for the operator. */
+  readonly roster: Roster;
   readonly #memory: MemoryBudget;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
@@ -131,6 +134,7 @@ export class Server {
     this.#hooks = options.hooks ?? new HookRunner();
     this.#memory = options.budget ?? new MemoryBudget({ bytes: Infinity });
     this.metrics = new Metrics(() => this.#live());
+    this.roster = new Roster(clock);
     this.#puts = new RunningPuts(options.stopPut);
     this.#entrance = options.admissions ?? new Entrance({ ...bounds, sessions: maxSessions });
     this.#farewell = new Farewell(clock);
@@ -279,6 +283,7 @@ export class Server {
       const proved = method !== "anonymous" || visit.session.certificate !== undefined;
       const begin = (name: string) => {
         visit.begin(name, user, method);
+        this.roster.enter(name, { session, user, method, secure: visit.session.secure });
         visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
         return name;
       };
@@ -289,7 +294,11 @@ export class Server {
       const { work } = load;
       const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
-      const command = serving.catch(() => {}).finally(() => this.#commands.delete(command));
+      const done = this.roster.began(visit.session.id, stream, request);
+      const command = serving.catch(() => {}).finally(() => {
+        done();
+        this.#commands.delete(command);
+      });
       this.#commands.add(command);
       return serving;
     };
@@ -317,6 +326,7 @@ export class Server {
     const end = await session.ended;
     if (isError(end.error, "HOLDS_MEMORY") && !end.error.remote) metrics.hit("memory");
     this.#sessions.delete(session);
+    this.roster.leave(visit.session.id);
     guest.leave();
     metrics.received += session.received;
     metrics.sent += session.sent;

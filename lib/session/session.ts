@@ -45,6 +45,8 @@ import { Writer } from "./writer.ts";
 
 /** How long the last words may take to reach the peer, in milliseconds. */
 const FAREWELL = 2000;
+/** The same for a peer that must not come back: megabytes may be in front of them on a slow link. */
+const LONG_FAREWELL = 10_000;
 
 export interface SessionOptions extends HandshakeOptions {
   readonly role: Role;
@@ -183,6 +185,11 @@ export class Session implements RequestOpener {
     return this.#writer.sent;
   }
 
+  /** `address:port` of this side. */
+  get local(): string {
+    return this.#connection.local;
+  }
+
   /** `address:port` of the peer. */
   get remote(): string {
     return this.#connection.remote;
@@ -298,6 +305,12 @@ export class Session implements RequestOpener {
   /** Ends at once, with a reset where the platform can send one. */
   abort(error: FshError): void {
     this.#finish({ how: "abrupt", error }, true);
+  }
+
+  /** Ends now: all requests fail, and the peer is told why, which it is given some time for. */
+  dismiss(error: FshError): Promise<SessionEnd> {
+    this.#fail(error, LONG_FAREWELL);
+    return this.ended;
   }
 
   // Reading.
@@ -694,17 +707,17 @@ export class Session implements RequestOpener {
   // Ending.
 
   /** All is said: flush, FIN, and wait a little for the peer's FIN. */
-  #bow(error: FshError | null): void {
+  #bow(error: FshError | null, patience = FAREWELL): void {
     if (this.#farewell || this.#phase === "closed") return;
     const end: SessionEnd = error ? endOf(error) : { how: "graceful", error: null };
     this.#whyEnded = error ?? new FshError("GOING_AWAY", { subject: this.remote });
     this.#farewell = end;
     this.#writer.queue.wake();
-    this.#cancelFarewell = this.#clock.after(FAREWELL, () => this.#finish(end, false));
+    this.#cancelFarewell = this.#clock.after(patience, () => this.#finish(end, false));
   }
 
   /** The session can't go on. The peer is told why, unless it is the connection that failed. */
-  #fail(thrown: unknown): void {
+  #fail(thrown: unknown, patience = FAREWELL): void {
     if (this.#failed || this.#phase === "closed") return;
     const error = toFshError(thrown);
     const end = endOf(error);
@@ -727,7 +740,7 @@ export class Session implements RequestOpener {
     this.#failed = true;
     for (const stream of [...this.#streams.values()]) stream.sever(error);
     this.#ready.reject(error);
-    this.#bow(error);
+    this.#bow(error, patience);
   }
 
   #finish(end: SessionEnd, abort: boolean): void {

@@ -12,6 +12,7 @@ export function endOf(error: FshError): SessionEnd {
   switch (error.error) {
     case "GOING_AWAY":
     case "IDLE_TIMEOUT":
+    case "KICKED":
       return { how: "graceful", error };
     case "PEER_TIMEOUT":
     case "HANDSHAKE_TIMEOUT":

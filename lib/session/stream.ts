@@ -63,6 +63,8 @@ export interface StreamOptions {
 /** One request and its answer: an ordered flow of frames each way, with a window each way. */
 export class Stream implements CommandStream {
   readonly id: number;
+  /** Bytes of metered payload that went either way so far, unpacked. */
+  moved = 0;
   readonly #host: StreamHost;
   readonly #options: StreamOptions;
   readonly #abort = new AbortController();
@@ -226,7 +228,10 @@ export class Stream implements CommandStream {
     if (fin) this.#localFin = true;
     this.#handed++;
     await this.#host.transmit(this.id, name, bytes, region);
-    if (metered) this.#waitingSince = null;
+    if (metered) {
+      this.#waitingSince = null;
+      this.moved += cost;
+    }
     if (fin) this.#settle();
   }
 
@@ -349,6 +354,7 @@ export class Stream implements CommandStream {
       this.#host.breach(new FshError("WINDOW_EXCEEDED", { subject: name }));
       return false;
     }
+    this.moved += metered;
     return true;
   }
 

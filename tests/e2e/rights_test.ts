@@ -1,10 +1,11 @@
 // What the compiled executable keeps of its permissions, and what it leaves to others on the disk.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { toText } from "@std/streams";
 import { ALL_RIGHTS } from "../../lib/base/rights.ts";
 import { RIGHTS } from "../../lib/cli/rights.ts";
 import { native } from "../../lib/native/load.ts";
-import { FSH, fsh, scratch, ServerProcess } from "../support/program.ts";
+import { FSH, fsh, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
 
 /** Lists with what rules it runs by, in a sandbox. */
 const RULES = `export default { name: "rules", hooks: { authorize: ({ path }) =>
@@ -68,6 +69,16 @@ for (const way of ["", "off"]) {
     // Whom a command meets for the first time, it remembers.
     await run(["ls", "--accept-new", encrypted.url]);
     await run(["forget", "127.0.0.1"]);
+    const control = ["--control", at("control")];
+    await using served = await ServerProcess.start({ env, args: control });
+    assertStringIncludes(await run(["sessions", ...control]), "ID");
+    assertStringIncludes(await run(["sockets", ...control]), way === "off" ? "PROTO" : "LISTEN");
+    const client = spawnFsh(["ping", served.url], { env });
+    await served.logged(/session opened/);
+    assertStringIncludes(await run(["kick", "1", ...control]), "kicked 1");
+    await Promise.all([client.status, toText(client.stdout), toText(client.stderr)]);
+    assertStringIncludes(await run(["reload", ...control]), "nothing");
+    assertStringIncludes(await run(["drain", "--wait", ...control]), "drained");
     assertEquals([...seen].sort(), Object.keys(RIGHTS).sort());
   });
 }

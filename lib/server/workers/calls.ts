@@ -3,6 +3,7 @@ import type { Reply } from "../../hooks/host.ts";
 import type { Generation, RemoteCall } from "../../hooks/remote_host.ts";
 import type { LocalOptions } from "../../storage/local.ts";
 import type { Identity } from "../../transport/tls.ts";
+import type { LoadFact, SessionFact } from "../control.ts";
 import type { Metric } from "../metrics.ts";
 import type { ServerOptions } from "../server.ts";
 
@@ -71,6 +72,10 @@ export interface WorkerCalls {
   clientTrust(pem: string): Promise<void>;
   stopPut(id: string): Promise<void>;
   metrics(nothing: null): { readonly all: readonly Metric[]; readonly summary: Readonly<Record<string, number>> };
+  sessions(nothing: null): Promise<readonly SessionFact[]>;
+  /** Null: it has no such session. */
+  kick(who: { readonly id: string; readonly reason: string }): Promise<SessionFact | null>;
+  load(nothing: null): Promise<LoadFact>;
   /** As `Server.close`. */
   close(limit: number): Promise<void>;
 }

@@ -1,5 +1,5 @@
 import { ClientTrust } from "../../base/client_trust.ts";
-import { FshError } from "../../base/errors.ts";
+import { FshError, isError } from "../../base/errors.ts";
 import { Log } from "../../base/log.ts";
 import { MemoryBudget } from "../../base/memory_budget.ts";
 import { type MessageEnd, MessageLink } from "../../base/message_link.ts";
@@ -10,6 +10,7 @@ import { LocalStorage } from "../../storage/local.ts";
 import { BoundTransport } from "../../transport/bound.ts";
 import { TcpTransport } from "../../transport/tcp.ts";
 import { type Identity, TlsTransport } from "../../transport/tls.ts";
+import type { SessionFact } from "../control.ts";
 import { UNBOUNDED } from "../limits.ts";
 import { Server } from "../server.ts";
 import type { MainCalls, Place, WorkerCalls, WorkerStart } from "./calls.ts";
@@ -38,6 +39,9 @@ class WorkerLoop {
       clientTrust: (pem) => this.#trustThose(pem),
       stopPut: (id) => this.#running.stopPut(id),
       metrics: () => ({ all: this.#running.metrics.all(), summary: this.#running.metrics.summary() }),
+      sessions: () => this.#running.roster.sessions(),
+      kick: ({ id, reason }) => this.#kick(id, reason),
+      load: () => this.#running.roster.load(),
       close: (limit) => this.#close(limit),
     });
     this.#hooks = new RemoteHooks({
@@ -83,6 +87,15 @@ class WorkerLoop {
       stopPut: (id) => main.ask("stopPut", id),
       onIdle: () => native().heap?.trim(),
     });
+  }
+
+  async #kick(id: string, reason: string): Promise<SessionFact | null> {
+    try {
+      return await this.#running.roster.kick(id, reason);
+    } catch (error) {
+      if (isError(error, "NOT_FOUND")) return null;
+      throw error;
+    }
   }
 
   #rate(chunk: number): Rate {

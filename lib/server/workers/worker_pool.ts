@@ -12,6 +12,7 @@ import { type Metric, Metrics } from "../metrics.ts";
 import type { Place, WorkerStart } from "./calls.ts";
 import type { Shared } from "./desk.ts";
 import { countersOf, sumFacts, sumMetrics } from "./metrics_sum.ts";
+import { Rosters } from "./rosters.ts";
 import { type Thread, WorkerThread } from "./worker_thread.ts";
 
 /** Pauses before a worker is started again, in milliseconds: the first, and the longest; each doubles the one before. */
@@ -110,6 +111,9 @@ export class WorkerPool {
 
   /** What all workers have counted so far. */
   readonly metrics = { all: (): Promise<Metric[]> => this.#metrics() };
+
+  /** Who is in, for the operator. */
+  readonly roster = new Rosters(() => this.#posts.flatMap(({ thread }) => thread ? [thread] : []));
 
   /** @throws {FshError} as `LocalStorage.open`, WORKER_LOST */
   async serve(start: PoolStart): Promise<void> {

@@ -1,0 +1,29 @@
+import type { SessionFact, SocketFact, SocketState } from "./control.ts";
+
+/** Names of requests that are told of one socket. */
+const MOST_COMMANDS = 4;
+
+/** Sockets, and whose they are. `rows`: what the system tells; null: nothing, so that only what sessions have is known. */
+export function socketFacts(
+  rows: readonly SocketState[] | null,
+  sessions: readonly SessionFact[],
+): readonly SocketFact[] {
+  const bySocket = new Map(sessions.map((session) => [key(session), session]));
+  return (rows ?? sessions.map(knownState)).map((row) => {
+    const session = bySocket.get(key(row));
+    return {
+      ...row,
+      session: session?.id ?? null,
+      user: session?.user ?? null,
+      commands: [...new Set(session?.streams.map(({ command }) => command))].slice(0, MOST_COMMANDS),
+    };
+  });
+}
+
+function key({ local, remote }: { readonly local: string; readonly remote: string | null }): string {
+  return `${local} ${remote}`;
+}
+
+function knownState({ local, remote }: SessionFact): SocketState {
+  return { protocol: "tcp", local, remote, state: null, receiveQueue: null, sendQueue: null, timer: null };
+}
