@@ -246,7 +246,7 @@ test("an owner takes over its own half-open put, whichever worker has it", async
   const content = new Uint8Array(3_000_000).map((_, i) => i % 251);
   const options = { size: content.length, key: "k", modified: 1 };
   // Says a part of it, and then nothing any more.
-  const silent = Promise.withResolvers<number>();
+  const silent = Promise.withResolvers<null>();
   let said = 0;
   const half = of(1).put("/a", {
     read: (buffer) => {
@@ -264,11 +264,11 @@ test("an owner takes over its own half-open put, whichever worker has it", async
       const piece = content.subarray(at, at + buffer.length);
       buffer.set(piece);
       at += piece.length;
-      return Promise.resolve(piece.length);
+      return Promise.resolve(piece.length || null);
     },
     seek: (offset) => Promise.resolve(void (at = offset)),
   }, { ...options, continue: true });
-  silent.resolve(0);
+  silent.resolve(null);
   assert(isError(await half, "TAKEN_OVER"));
   assertEquals(await Deno.readFile(`${server.folder}/a`), content);
   assertEquals(names(server.folder), ["a"]);
