@@ -5,7 +5,6 @@ import { MemoryBudget } from "../../base/memory_budget.ts";
 import { type MessageEnd, MessageLink } from "../../base/message_link.ts";
 import type { Rate } from "../../base/rate_limiter.ts";
 import { RemoteHooks } from "../../hooks/remote_host.ts";
-import { native } from "../../native/load.ts";
 import { LocalStorage } from "../../storage/local.ts";
 import { BoundTransport } from "../../transport/bound.ts";
 import { TcpTransport } from "../../transport/tcp.ts";
@@ -16,21 +15,23 @@ import { Server } from "../server.ts";
 import type { MainCalls, Place, WorkerCalls, WorkerStart } from "./calls.ts";
 import { RemoteEntrance } from "./remote_entrance.ts";
 
-/** Serves in this thread what the main thread, at the other end, says. */
-export function serveAsWorker(end: MessageEnd): void {
-  new WorkerLoop(end);
+/** Serves in this thread what the main thread, at the other end, says. `onIdle`: as of a server. */
+export function serveAsWorker(end: MessageEnd, onIdle: () => void = () => {}): void {
+  new WorkerLoop(end, onIdle);
 }
 
 class WorkerLoop {
   readonly #main: MessageLink<MainCalls, WorkerCalls>;
   readonly #hooks: RemoteHooks;
+  readonly #onIdle: () => void;
   #tls: TlsTransport | null = null;
   #bound: BoundTransport | null = null;
   #storage: LocalStorage | null = null;
   #server: Server | null = null;
   #trust: { current: ClientTrust } | undefined;
 
-  constructor(end: MessageEnd) {
+  constructor(end: MessageEnd, onIdle: () => void) {
+    this.#onIdle = onIdle;
     const main = this.#main = new MessageLink<MainCalls, WorkerCalls>(end, {
       listen: (place) => this.#listen(place),
       serve: (start) => this.#serve(start),
@@ -85,7 +86,7 @@ class WorkerLoop {
       budget: new MemoryBudget({ bytes: memory }),
       admissions: new RemoteEntrance(main),
       stopPut: (id) => main.ask("stopPut", id),
-      onIdle: () => native().heap?.trim(),
+      onIdle: this.#onIdle,
     });
   }
 
