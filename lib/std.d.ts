@@ -85,3 +85,42 @@ declare module "sshpk" {
   };
   export default sshpk;
 }
+
+// Nor does this one.
+declare module "dns-packet" {
+  /** Question or record; the kind of `data` depends on the type. */
+  export interface Entry {
+    readonly name: string;
+    readonly type: string;
+    readonly class?: string;
+    /** Seconds. */
+    readonly ttl?: number;
+    /** The cache-flush bit of multicast DNS. */
+    readonly flush?: boolean;
+    readonly data?: unknown;
+    readonly options?: readonly { readonly code: string; readonly length: number }[];
+  }
+  export interface Packet {
+    readonly type: "query" | "response";
+    readonly flags?: number;
+    readonly opcode?: string;
+    readonly rcode?: string;
+    readonly questions?: readonly Entry[];
+    readonly answers?: readonly Entry[];
+    readonly authorities?: readonly Entry[];
+    readonly additionals?: readonly Entry[];
+  }
+  interface Codec {
+    encode(value: unknown): Uint8Array;
+  }
+  const packet: {
+    encode(packet: Packet): Uint8Array<ArrayBuffer>;
+    encodingLength(packet: Packet): number;
+    /** Throws an Error on what is malformed. Takes node's Buffer only. */
+    decode(bytes: Uint8Array): Packet;
+    /** Data of a record, behind its length. */
+    readonly srv: Codec;
+    readonly txt: Codec;
+  };
+  export default packet;
+}

@@ -11,6 +11,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   "lib/transport": ["lib/base", "lib/native"],
   "lib/storage": ["lib/base", "lib/native"],
   "lib/hooks": ["lib/base"],
+  "lib/discovery": ["lib/base"],
   "lib/session": [
     "lib/base",
     "lib/wire",
@@ -18,6 +19,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "lib/transport/transport.ts",
     "lib/storage/storage.ts",
   ],
+  "lib/trace": ["lib/base", "lib/wire", "lib/transport/transport.ts"],
   "lib/commands": [
     "lib/base",
     "lib/wire",

@@ -34,6 +34,14 @@ export const ERRORS = {
   FLOOD: { code: 34, exit: 1, retryable: false, message: "more control frames than can be answered" },
   UNEXPECTED_FRAME: { code: 35, exit: 1, retryable: false, message: "frame does not belong to this command" },
   BAD_COMPRESSION: { code: 36, exit: 6, retryable: true, message: "compressed frame damaged, or larger than allowed" },
+  LINK_TIMEOUT: { code: 37, exit: 3, retryable: true, message: "the other side's system answers no more" },
+  BAD_CLASSIC: { code: 44, exit: 3, retryable: false, message: "the other side does not speak the classic protocol" },
+  NOT_IN_CLASSIC: { code: 45, exit: 2, retryable: false, message: "the classic protocol has no way to do this" },
+  NOT_CONFIRMED: { code: 48, exit: 1, retryable: false, message: "the classic server does not show what was put" },
+
+  // Of traces, which no peer hears of.
+  BAD_TRACE: { code: 42, exit: 1, retryable: false, message: "not a trace that fsh can read" },
+  TRACE_FAILED: { code: 43, exit: 1, retryable: false, message: "the trace can't be written" },
 
   // 50-79: the connection.
   REFUSED: { code: 50, exit: 3, retryable: true, message: "connection refused" },
@@ -54,6 +62,9 @@ export const ERRORS = {
   CERTIFICATE_EXPIRED: { code: 67, exit: 4, retryable: false, message: "the server's certificate is not valid now" },
   CERTIFICATE_NAME: { code: 68, exit: 4, retryable: false, message: "the server's certificate is for another name" },
   CERTIFICATE_UNUSABLE: { code: 69, exit: 4, retryable: false, message: "certificate or key not usable" },
+  QUIC_MISSING: { code: 70, exit: 1, retryable: false, message: "this runtime has no QUIC" },
+  NO_MULTICAST: { code: 77, exit: 3, retryable: true, message: "no network that carries multicast" },
+  NOTHING_ANNOUNCED: { code: 78, exit: 5, retryable: true, message: "no server announces itself" },
 
   // 80-99: rights.
   NOT_PERMITTED: { code: 80, exit: 4, retryable: false, message: "permission denied" },
@@ -74,6 +85,9 @@ export const ERRORS = {
     message: "the server's certificate is marked as revoked",
   },
   WORKER_LOST: { code: 89, exit: 1, retryable: true, message: "a worker of the server has failed" },
+
+  // fsh doctor.
+  NOTHING_TRIED: { code: 94, exit: 1, retryable: false, message: "nothing could be tried out" },
 
   // 100-129: storage.
   NOT_FOUND: { code: 100, exit: 5, retryable: false, message: "not found" },

@@ -8,6 +8,8 @@ export interface OptionRow {
   /** What its value is called in the help; without it the option is a switch. */
   readonly value?: string;
   readonly default?: string;
+  /** What it means without a value, which then comes only behind `=`. */
+  readonly bare?: string;
   /** May be given several times. */
   readonly repeat?: true;
   readonly help: string;
@@ -75,6 +77,17 @@ export class Args {
   }
 }
 
+/** The words with a value where an option may do without. */
+function filled(argv: readonly string[], options: readonly OptionRow[]): string[] {
+  const end = argv.indexOf("--");
+  return argv.map((word, at) => {
+    const row = end === -1 || at < end
+      ? options.find(({ name, bare }) => bare !== undefined && word === `--${name}`)
+      : null;
+    return row ? `${word}=${row.bare}` : word;
+  });
+}
+
 /** @throws {FshError} USAGE: an unknown option, a missing value, too few or too many operands */
 export function parseSubcommand(command: Subcommand, argv: readonly string[]): Args {
   const usage = (detail: string) =>
@@ -82,7 +95,7 @@ export function parseSubcommand(command: Subcommand, argv: readonly string[]): A
   const valued = command.options.filter((option) => option.value !== undefined);
   const repeated = valued.filter((option) => option.repeat);
   const switches = command.options.filter((option) => option.value === undefined);
-  const parsed = parseArgs(argv, {
+  const parsed = parseArgs(filled(argv, command.options), {
     string: ["_", ...valued.map((option) => option.name)],
     boolean: switches.map((option) => option.name),
     collect: repeated.map((option) => option.name),

@@ -1,10 +1,12 @@
+import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { Client, type ClientOptions, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { type FshUrl, parseUrlOrPath } from "../client/url.ts";
 import type { Credentials } from "../session/handshake.ts";
 import type { Args, Environment, OptionRow } from "./args.ts";
 import { Login, LOGIN_OPTIONS } from "./login.ts";
-import { makeLog } from "./output.ts";
+import { makeLog, note } from "./output.ts";
+import { traced } from "./trace_options.ts";
 import { transportOf, TRUST_OPTIONS } from "./trust.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 
@@ -22,7 +24,8 @@ export function remoteUrl(text: string): FshUrl {
 
 export async function connect(url: FshUrl, args: Args, environment: Environment): Promise<Client> {
   const login = await Login.of(url, args);
-  const transport = transportOf(url, args, environment);
+  const warn = (message: string) => note(`fsh: ${printable(message)}`);
+  const transport = await traced(transportOf(url, args, environment), args, { warn });
   const own = { transport, signal: environment.signal };
   const open = (credentials: Credentials) => openSession(url, args, { ...own, credentials });
   return await login.connect(open, { url, environment });

@@ -54,7 +54,7 @@ function explain(command: Subcommand): string {
   const usage = command.usage.map((form) => `  fsh ${command.name} ${form}`).join("\n");
   const rows = command.options.map((option) => {
     const short = option.short ? `-${option.short}, ` : "    ";
-    const value = option.value ? ` ${option.value}` : "";
+    const value = !option.value ? "" : option.bare === undefined ? ` ${option.value}` : `[=${option.value}]`;
     const fallback = option.default ? ` [${option.default}]` : "";
     return [`  ${short}--${option.name}${value}`, option.help + fallback] as const;
   });

@@ -27,7 +27,7 @@ Nobody is shut out by it: that is for plugins (rate-guard) and accounts.
     for await (const { done } of ask({ request: "kick", session, reason }, { args, environment })) {
       const kicked = (done as { readonly session: SessionFact }).session;
       if (args.has("json")) print(jsonText(kicked));
-      else print(`kicked ${kicked.id}: ${printable(kicked.user || "nobody in particular")} from ${kicked.remote}`);
+      else print(printable(`kicked ${kicked.id}: ${kicked.user || "nobody in particular"} from ${kicked.remote}`));
     }
     return 0;
   },

@@ -1,11 +1,12 @@
 import { jsonText } from "../base/bytes.ts";
 import { isError } from "../base/errors.ts";
-import type { Client } from "../client/client.ts";
+import type { Remote } from "../client/client.ts";
 import type { ListOptions } from "../commands/list.ts";
 import type { FshUrl } from "../client/url.ts";
 import type { Entry } from "../wire/field.ts";
 import type { Subcommand } from "./args.ts";
-import { CONNECTION_OPTIONS, remoteUrl, withClient } from "./connection.ts";
+import { withRemote } from "./classic_connection.ts";
+import { CONNECTION_OPTIONS, remoteUrl } from "./connection.ts";
 import { NAME_OPTIONS, nameLimit } from "./name_options.ts";
 import { displayName, note, printAll } from "./output.ts";
 
@@ -36,7 +37,7 @@ export const lsCommand: Subcommand = {
     const url = remoteUrl(args.operands[0] ?? "");
     const limit = nameLimit(args);
     const show = args.has("json") ? jsonLine : args.has("long") ? longLine : shortLine;
-    return await withClient(url, args, environment, async (client) => {
+    return await withRemote(url, args, environment, async (client) => {
       const skipped = await showAll(
         client,
         url,
@@ -51,7 +52,7 @@ export const lsCommand: Subcommand = {
 };
 
 async function showAll(
-  client: Client,
+  client: Remote,
   url: FshUrl,
   options: ListOptions,
   show: (entries: readonly Entry[]) => Promise<void>,
@@ -93,7 +94,8 @@ function shortLine(entry: Entry): string {
 }
 
 function longLine(entry: Entry): string {
-  const size = String(entry.size).padStart(13);
+  // A classic server does not tell it.
+  const size = (Number.isNaN(entry.size) ? "?" : String(entry.size)).padStart(13);
   return `${modeText(entry)} ${size} ${timeText(entry.modified)} ${shortLine(entry)}`;
 }
 

@@ -1,8 +1,12 @@
 import { printable } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { keepOnly, rightsNow } from "../base/rights.ts";
+import { quicEndsSent } from "../transport/quic_connection.ts";
 import { parseSubcommand, type Subcommand } from "./args.ts";
 import { drainCommand } from "./drain.ts";
+import { discoverCommand } from "./discover.ts";
+import { dissectorCommand } from "./dissector.ts";
+import { doctorCommand } from "./doctor.ts";
 import { explainCommand } from "./explain.ts";
 import { forgetCommand } from "./forget.ts";
 import { getCommand } from "./get.ts";
@@ -26,6 +30,8 @@ import { sessionsCommand } from "./sessions.ts";
 import { socketsCommand } from "./sockets.ts";
 import { statCommand } from "./stat.ts";
 import { tokenCommand } from "./token.ts";
+import { traceCommand } from "./trace.ts";
+import { endTrace } from "./trace_options.ts";
 import { verifyCommand } from "./verify.ts";
 import { versionCommand } from "./version.ts";
 
@@ -42,6 +48,8 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   rmCommand,
   mvCommand,
   pingCommand,
+  discoverCommand,
+  doctorCommand,
   pluginCommand,
   explainCommand,
   passwdCommand,
@@ -53,6 +61,8 @@ export const SUBCOMMANDS: readonly Subcommand[] = [
   kickCommand,
   reloadCommand,
   drainCommand,
+  traceCommand,
+  dissectorCommand,
   helpCommand(() => SUBCOMMANDS),
   versionCommand,
 ];
@@ -70,6 +80,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (Deno.env.get("FSH_LOG") === "debug" || Deno.env.get("FSH_LOG") === "trace") showStack(error);
     return error.exit;
   } finally {
+    await quicEndsSent();
     release.stop();
   }
 }
@@ -94,7 +105,12 @@ async function run(argv: readonly string[], signal: AbortSignal): Promise<number
   }
   keepOnly(rightsOf(name));
   if (Deno.env.get("FSH_LOG") === "trace") note(`fsh ${name} keeps the permissions ${rightsNow().join(", ")}`);
-  return await command.run(parseSubcommand(command, rest), { signal });
+  const args = parseSubcommand(command, rest);
+  try {
+    return await command.run(args, { signal });
+  } finally {
+    await endTrace(args);
+  }
 }
 
 /** Ctrl-C and SIGTERM abort the signal; the second one ends the program at once. */

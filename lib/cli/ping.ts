@@ -1,6 +1,8 @@
 import { sleep } from "../base/clock.ts";
-import { formatUrl } from "../client/url.ts";
-import type { Subcommand } from "./args.ts";
+import { FshError } from "../base/errors.ts";
+import { formatUrl, type FshUrl } from "../client/url.ts";
+import type { Args, Environment, Subcommand } from "./args.ts";
+import { connectClassic } from "./classic_connection.ts";
 import { connect, CONNECTION_OPTIONS, remoteUrl } from "./connection.ts";
 import { print } from "./output.ts";
 import { parseDuration, parseWhole } from "./values.ts";
@@ -26,8 +28,7 @@ export const pingCommand: Subcommand = {
     const stopped = new Promise<"stopped">((resolve) => {
       environment.signal.addEventListener("abort", () => resolve("stopped"));
     });
-    const client = await connect(url, args, environment);
-    const { remote } = client.session;
+    const { client, remote, lost } = await open(url, args, environment);
     const times: number[] = [];
     let sent = 0;
     const begun = performance.now();
@@ -39,7 +40,7 @@ export const pingCommand: Subcommand = {
         if (time === "stopped") break;
         times.push(time);
         print(`PONG from ${remote}: seq=${sent} time=${time.toFixed(3)} ms`);
-        if (sent < count) await Promise.race([sleep(interval), stopped]);
+        if (sent < count) await Promise.race([sleep(interval), stopped, lost]);
       }
     } finally {
       summarize(formatUrl(url), sent, times, performance.now() - begun);
@@ -48,6 +49,18 @@ export const pingCommand: Subcommand = {
     return times.length > 0 ? 0 : 1;
   },
 };
+
+/** `lost` rejects once the session has ended: at once, and not only with the next PING. */
+async function open(url: FshUrl, args: Args, environment: Environment) {
+  if (url.scheme === "classic") {
+    const client = await connectClassic(url, args, environment);
+    return { client, remote: client.remote, lost: new Promise<never>(() => {}) };
+  }
+  const client = await connect(url, args, environment);
+  const lost = client.ended.then(({ error }) => Promise.reject(error ?? new FshError("GOING_AWAY")));
+  lost.catch(() => {});
+  return { client, remote: client.session.remote, lost };
+}
 
 function summarize(url: string, sent: number, times: readonly number[], elapsed: number): void {
   const lost = sent === 0 ? 0 : Math.round(100 * (sent - times.length) / sent);

@@ -52,6 +52,8 @@ it. A file appears under its name only once the server has all of it on disk and
     };
     const waiting = [...files];
     let into: boolean | null = files.length > 1 || url.path.endsWith("/") || null;
+    // Its one folder has no others in it.
+    if (url.scheme === "classic") into ??= false;
     const work = async (client: Remote, again: boolean) => {
       const goOn = again ? { ...options, continue: true, update: true } : options;
       into ??= await isFolder(client, url.path) && !await isOurCopy(client, files[0] ?? "", url.path, goOn);

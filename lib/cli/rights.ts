@@ -37,6 +37,10 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   rm: { keeps: REMOTE },
   mv: { keeps: REMOTE },
   ping: { keeps: REMOTE },
+  // Asks which networks there are (sys).
+  discover: { keeps: ["net", "env", "sys"] },
+  // What /proc tells of this process and of the kernel may be read only with every permission there is.
+  doctor: { keeps: REMOTE, confined: true },
   passwd: { keeps: FILES },
   token: { keeps: FILES },
   forget: { keeps: FILES },
@@ -46,6 +50,8 @@ export const RIGHTS: Readonly<Record<string, Row>> = {
   reload: { keeps: CONTROL },
   drain: { keeps: CONTROL },
   keygen: { keeps: ["read", "write", "env"] },
+  trace: { keeps: ["read", "env"] },
+  dissector: { keeps: ["env"] },
   help: { keeps: ["env"] },
   version: { keeps: ["env"] },
 };

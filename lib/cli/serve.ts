@@ -7,6 +7,7 @@ import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
 import { type LocalOptions, LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
+import { ANNOUNCE_OPTION, announceServer } from "./announce_option.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
 import type { Args, Environment, Subcommand } from "./args.ts";
 import { JAIL_OPTIONS, jailOptions, warnUnconfined } from "./jail_options.ts";
@@ -21,9 +22,12 @@ import { rateLimit } from "./transfer_options.ts";
 import { ownFront, poolFront, type ServerSettings, type Serving } from "./serve_front.ts";
 import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
+import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
 import { openWorkers, workerCount, WORKERS_OPTION } from "./serve_workers.ts";
+import { BACKLOG_OPTION, checkBacklog, socketTuning } from "./socket_options.ts";
+import { traced } from "./trace_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
 
 /** Milliseconds between two searches for part files that nobody will continue. */
@@ -43,6 +47,7 @@ On Ctrl-C or SIGTERM no new sessions are taken, running transfers may finish; a 
   fsh serve --user nobody         started as root; goes on as nobody once it has its port
   fsh serve --host 0.0.0.0 --tls --plugin auth-users --plugin-option auth-users.file=users.json
                                   for other machines: encrypted, and only for who has an account
+  fsh serve --quic                encrypted, over TLS and over QUIC (UDP)
   fsh serve --plugin rules.ts     with rules of your own: see fsh help plugin
 
 Plugins are asked in the order in which they are named. Those that fsh brings: ${shippedNames()}.
@@ -50,7 +55,10 @@ A changed plugin file is loaded anew by itself, or on SIGHUP; a version that fai
 
 --tls keeps key and certificate in $XDG_CONFIG_HOME/fsh/server.pem, or ~/.config/fsh/server.pem, and prints the
 certificate's fingerprint, by which clients can tell it from others. A changed certificate counts from then on, by itself
-or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.`,
+or on SIGHUP; sessions stay. On an address that other machines reach both TLS and accounts are due, or --insecure.
+
+--classic serves programs that speak the classic protocol, from the same folder and by the same rules. It has neither
+encryption nor accounts: this machine only, or --insecure, and nobody where plugins want accounts.`,
   options: [
     { name: "host", value: "ADDRESS", default: "127.0.0.1", help: "address to listen on; 0.0.0.0 or :: for all" },
     { name: "port", value: "N", default: String(DEFAULT_PORT), help: "port to listen on; 0 takes any free one" },
@@ -70,6 +78,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     ...PLUGIN_OPTIONS,
     { name: "json", help: "every line of output is one JSON object" },
     ...SESSION_OPTIONS,
+    BACKLOG_OPTION,
     durationOption(
       "idle-timeout",
       DEFAULT_TIMEOUTS.idle,
@@ -81,6 +90,8 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     WORKERS_OPTION,
     METRICS_OPTION,
     CONTROL_OPTION,
+    CLASSIC_OPTION,
+    ANNOUNCE_OPTION,
   ],
   operands: { min: 0, max: 1 },
 
@@ -92,8 +103,9 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
     const memory = await memoryLimit(args, workers);
     {
       await using stack = new AsyncDisposableStack();
-      const { front, tls, mutual } = await openFront(args, { settings, workers, log, stack });
+      const { front, tls, mutual } = await openFront(args, { settings, workers, log, stack, memory: memory.bound });
       const control = stack.use(await ServeControl.open(args, { port: front.listener.port, log }));
+      const classic = stack.use(await bindClassic(args, settings));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
       await enterUser(args, { log, listener: front.listener, folder: folderOf(args) });
       const storage = stack.adopt(
@@ -107,13 +119,15 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
         insecure: args.has("insecure"),
       });
-      const server = await front.start({ storage, plugins, mutual, budget: memory.budget });
+      const server = await front.start({ storage, plugins, mutual, budget: memory.budget, classic: classic?.listener });
       stack.use(await serveMetrics(args, server.metrics, log));
+      const presence = stack.use(await announceServer(args, { ...front, fingerprint: () => tls?.fingerprint, log }));
       const reload = () => reloadAll({ plugins: plugins.manager, tls, mutual, log });
       onHangup(() => void reload(), stack);
       const { fingerprint } = tls ?? {};
       const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
+      announceClassic(args, classic, log);
       log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
       control?.serve({
         sessions: server.roster,
@@ -127,6 +141,7 @@ or on SIGHUP; sessions stay. On an address that other machines reach both TLS an
 
       const sweeping = args.has("read-only") ? undefined : sweepNowAndThen(storage, environment.signal);
       await aborted(environment.signal);
+      await presence.withdraw();
       await goDown(server, { drain: durationOf(args, "drain-timeout"), log });
       control?.ended();
       await sweeping;
@@ -143,21 +158,30 @@ function folderOf(args: Args): string {
 /** The port, and what it takes to be who one is there: keys and certificates. */
 async function openFront(
   args: Args,
-  { settings, workers, log, stack }: {
+  { settings, workers, log, stack, memory }: {
     readonly settings: ServerSettings;
     readonly workers: number;
     readonly log: Log;
     readonly stack: AsyncDisposableStack;
+    readonly memory: number;
   },
 ) {
+  const warn = (sentence: string) => log.warn(sentence);
+  const tuning = socketTuning(args, warn);
   const mutual = await MutualTrust.of(args);
-  const tls = await ServerTls.open(args, log);
+  const tls = await ServerTls.open(args, { log, memory });
   stack.defer(() => tls?.stop());
   if (mutual && !tls) throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
-  const pool = await openWorkers(workers, { ...settings, tls, log });
+  const pool = await openWorkers(workers, { ...settings, tls, tuning, log });
   const front = pool
     ? poolFront(pool, { settings, folder: folderOf(args), storage: storageOptions(args), tls, stack })
-    : await ownFront(tls?.transport ?? new TcpTransport(), { settings, log, stack });
+    : await ownFront(tls?.transport ?? new TcpTransport(tuning), {
+      settings,
+      log,
+      stack,
+      wrap: (transport) => traced(transport, args, { warn, served: folderOf(args) }),
+    });
+  checkBacklog(args, front.listener, warn);
   return { tls, mutual, front };
 }
 
@@ -198,11 +222,13 @@ function announce(
   },
 ): void {
   const insecure = args.has("insecure");
+  const quic = args.has("quic") ? url.replace(/^fshs:/, "fshq:") : undefined;
   if (args.has("json")) {
     const readOnly = args.has("read-only");
-    print(JSON.stringify({ event: "listening", url, folder: root, readOnly, fingerprint, insecure, maxMemory }));
+    print(JSON.stringify({ event: "listening", url, quic, folder: root, readOnly, fingerprint, insecure, maxMemory }));
   } else {
     print(`fsh: serving ${root} on ${url}${insecure ? " --insecure" : ""}`);
+    if (quic !== undefined) print(`fsh: and on ${quic}`);
     if (fingerprint !== undefined) print(`fsh: fingerprint ${fingerprint}`);
   }
   if (insecure) log.warn("--insecure: other machines may be served without TLS or accounts", { url });

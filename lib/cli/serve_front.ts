@@ -28,11 +28,14 @@ export interface Backing {
   readonly plugins: { readonly runner: HookRunner; readonly log: Log; readonly failures: () => number };
   readonly mutual: MutualTrust | undefined;
   readonly budget: MemoryBudget;
+  /** Where the classic protocol is spoken. */
+  readonly classic: Listener | undefined;
 }
 
 /** A port that is taken, on which nobody is served yet. */
 export interface Front {
-  readonly listener: Pick<Listener, "hostname" | "port">;
+  readonly listener: Pick<Listener, "hostname" | "port" | "inspect">;
+  readonly scheme: string;
   start(backing: Backing): Promise<Serving>;
 }
 
@@ -49,15 +52,21 @@ interface Surroundings {
 /** One event loop: this one. @throws {FshError} as `Transport.listen` */
 export async function ownFront(
   transport: Transport,
-  { settings, log, stack }: Surroundings & { readonly log: Log },
+  { settings, log, stack, wrap }: Surroundings & {
+    readonly log: Log;
+    /** What goes over the transport may be written down. */
+    readonly wrap: (transport: BoundTransport) => Promise<Transport>;
+  },
 ): Promise<Front> {
   const bound = stack.use(await BoundTransport.bind(transport, settings));
   return {
     listener: bound.listener,
-    start: async ({ storage, plugins, mutual, budget }) => {
+    scheme: bound.scheme,
+    start: async ({ storage, plugins, mutual, budget, classic }) => {
       const server = await Server.start({
         ...settings,
-        transport: bound,
+        transport: await wrap(bound),
+        classic,
         storage,
         log,
         hooks: plugins.runner,
@@ -87,6 +96,7 @@ export function poolFront(
   const { limiter, hostname: _, port: __, ...plain } = settings;
   return {
     listener: pool,
+    scheme: pool.scheme,
     start: async ({ plugins, mutual, budget }) => {
       await pool.serve({
         settings: plain,

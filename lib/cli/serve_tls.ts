@@ -4,11 +4,16 @@ import type { Log } from "../base/log.ts";
 import { certificatesIn, privateKeyIn } from "../base/pem.ts";
 import { stampIfSeen, stampOf } from "../hooks/file_stamp.ts";
 import { readText, replaceFile, requireText } from "../hooks/replace_file.ts";
+import type { SocketTuning } from "../native/socket_tuning.ts";
 import { makeSelfSigned } from "../transport/self_signed.ts";
+import { JoinedTransport } from "../transport/joined.ts";
+import { QuicTransport } from "../transport/quic.ts";
+import { mostByQuic } from "../transport/quic_listener.ts";
 import { type Identity, TlsTransport } from "../transport/tls.ts";
 import type { Args, OptionRow } from "./args.ts";
 import { configFile } from "./config_folder.ts";
 import { readSecretFile } from "./secret_file.ts";
+import { socketTuning } from "./socket_options.ts";
 
 /** Options of a server that encrypts. */
 export const TLS_OPTIONS: readonly OptionRow[] = [
@@ -19,6 +24,7 @@ export const TLS_OPTIONS: readonly OptionRow[] = [
     help: "a certificate of your own in PEM, its chain behind it; --tls is then understood",
   },
   { name: "key", value: "FILE", help: "its private key in PEM, readable for its owner only" },
+  { name: "quic", help: "QUIC as well (fshq://), over UDP at the port of the same number; --tls is then understood" },
 ];
 
 /** The server's own key and certificate in the configuration folder: one file, so that they are never of two minds. */
@@ -31,9 +37,19 @@ interface Files {
   readonly key: string;
 }
 
+interface Opened {
+  readonly identity: Identity;
+  readonly certificate: Certificate;
+  readonly stamp: string;
+  readonly log: Log;
+  /** Connections by QUIC at once; 0: there is no QUIC. */
+  readonly quicMost: number;
+  readonly tuning: SocketTuning;
+}
+
 /** The TLS side of a server: its identity, which is read again when the files change. */
 export class ServerTls {
-  readonly transport: TlsTransport;
+  readonly transport: TlsTransport | JoinedTransport;
   readonly #files: Files;
   readonly #log: Log;
   readonly #timer: ReturnType<typeof setInterval>;
@@ -45,25 +61,27 @@ export class ServerTls {
   #changing: string | null = null;
   #reading: Promise<void> = Promise.resolve();
 
-  private constructor(files: Files, own: { identity: Identity; certificate: Certificate; stamp: string; log: Log }) {
+  private constructor(files: Files, own: Opened) {
     this.#files = files;
     this.#log = own.log;
     this.#identity = own.identity;
     this.#certificate = own.certificate;
     this.#stamp = own.stamp;
-    this.transport = new TlsTransport({ identity: own.identity });
+    const { identity, quicMost, tuning } = own;
+    const tls = new TlsTransport({ identity, tuning });
+    this.transport = quicMost > 0 ? new JoinedTransport(tls, new QuicTransport({ identity, most: quicMost })) : tls;
     this.#timer = setInterval(() => void this.#look(), WATCH_INTERVAL);
   }
 
   /**
-   * Null where the server does not encrypt.
+   * Null where the server does not encrypt. `memory`: what it may take altogether, in bytes.
    *
    * @throws {FshError} USAGE: --cert without --key, a key that others can read, files that don't fit or hold no such
    * thing; NOT_FOUND, NOT_PERMITTED, and what making the files fails with
    */
-  static async open(args: Args, log: Log): Promise<ServerTls | null> {
+  static async open(args: Args, { log, memory }: { log: Log; memory: number }): Promise<ServerTls | null> {
     const given = args.has("cert") || args.has("key");
-    if (!given && !args.has("tls")) return null;
+    if (!given && !args.has("tls") && !args.has("quic")) return null;
     if (args.has("cert") !== args.has("key")) {
       throw new FshError("USAGE", { subject: "--cert and --key", detail: "each needs the other" });
     }
@@ -71,7 +89,8 @@ export class ServerTls {
     const stamp = await stampOf([files.cert, files.key]);
     const { identity, certificate } = await readIdentity(files);
     warnOfValidity(certificate, log);
-    return new ServerTls(files, { identity, certificate, stamp, log });
+    const quicMost = args.has("quic") ? mostByQuic(memory) : 0;
+    return new ServerTls(files, { identity, certificate, stamp, log, quicMost, tuning: socketTuning(args) });
   }
 
   /** Has whoever listens beside `transport` exchange the certificate as well. */

@@ -2,6 +2,7 @@ import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { Bounds } from "../server/limits.ts";
 import { WorkerPool } from "../server/workers/worker_pool.ts";
+import type { SocketTuning } from "../transport/tuning.ts";
 import { listenError } from "../transport/socket_error.ts";
 import type { Args, OptionRow } from "./args.ts";
 import type { ServerTls } from "./serve_tls.ts";
@@ -17,10 +18,20 @@ export const WORKERS_OPTION: OptionRow = {
 /** Beyond that threads only take turns, on any machine that we know of. */
 const MOST = 64;
 
+/** What takes one event loop: other protocols, and files that all sessions are written to. */
+const ALONE = ["classic", "quic", "trace", "pcap"];
+
 /** How many are asked for. @throws {FshError} USAGE, also where there are fewer files to open than workers */
 export function workerCount(args: Args, { files }: Pick<Bounds, "files">): number {
   const text = args.value(WORKERS_OPTION.name);
   const count = parseWhole(WORKERS_OPTION.name, text, { min: 1, max: MOST });
+  const alone = ALONE.find((name) => args.has(name));
+  if (count > 1 && alone !== undefined) {
+    throw new FshError("USAGE", {
+      subject: `--${WORKERS_OPTION.name} ${text}`,
+      detail: `not together with --${alone}`,
+    });
+  }
   if (files >= count) return count;
   const detail = `there is less than one open file for each (--max-open-files ${files})`;
   throw new FshError("USAGE", { subject: `--${WORKERS_OPTION.name} ${text}`, detail });
@@ -33,10 +44,11 @@ export function workerCount(args: Args, { files }: Pick<Bounds, "files">): numbe
  */
 export async function openWorkers(
   count: number,
-  { hostname, port, tls, log }: {
+  { hostname, port, tls, tuning, log }: {
     readonly hostname: string;
     readonly port: number;
     readonly tls: ServerTls | null;
+    readonly tuning: SocketTuning;
     readonly log: Log;
   },
 ): Promise<WorkerPool | null> {
@@ -47,7 +59,7 @@ export async function openWorkers(
     return null;
   }
   refuseTaken({ hostname, port });
-  return await WorkerPool.listen({ count, spawn, log }, { hostname, port, identity: tls?.identity });
+  return await WorkerPool.listen({ count, spawn, log }, { hostname, port, identity: tls?.identity, tuning });
 }
 
 /** What several listeners on one port lack on this system; null: nothing. */

@@ -1,6 +1,8 @@
 import { DEFAULT_LIMITS, DEFAULT_TIMEOUTS } from "../client/client.ts";
 import type { SessionLimits } from "../session/handshake.ts";
 import type { Args, OptionRow } from "./args.ts";
+import { SOCKET_OPTIONS } from "./socket_options.ts";
+import { TRACE_OPTIONS } from "./trace_options.ts";
 import { parseDuration, parseWhole } from "./values.ts";
 
 /** An option that takes a duration. */
@@ -20,6 +22,8 @@ export const SESSION_OPTIONS: readonly OptionRow[] = [
   { name: "no-zero-copy", help: "read what is sent, even where the system could send it by itself (sendfile)" },
   durationOption("handshake-timeout", DEFAULT_TIMEOUTS.handshake, "for the other side to say who it is"),
   durationOption("stall-timeout", DEFAULT_TIMEOUTS.stall, "for a transfer in which no byte moves; off"),
+  ...SOCKET_OPTIONS,
+  ...TRACE_OPTIONS,
 ];
 
 export function sessionLimits(args: Args): SessionLimits {

@@ -10,6 +10,7 @@ import type { FshUrl } from "../client/url.ts";
 import { Selection } from "../client/selection.ts";
 import { PRIORITY_NAMES } from "../session/command.ts";
 import { COMPRESS_MODES } from "../wire/compression.ts";
+import { spokeClassic, withRemote } from "./classic_connection.ts";
 import { withClients } from "./connection.ts";
 import { note } from "./output.ts";
 import { parseChoice, parseSize, parseWhole } from "./values.ts";
@@ -107,16 +108,19 @@ export async function withRetries(
   for (let attempt = 0;;) {
     const before = progress.bytes;
     try {
-      const transfer = async (clients: readonly [Client, ...Client[]]) => {
+      const transfer = async (remote: Remote) => {
         const again = connected;
         connected = true;
-        await work(pool(clients), again);
+        await work(remote, again);
       };
-      return await withClients(url, args, environment, { count, work: transfer });
+      if (url.scheme === "classic") return await withRemote(url, args, environment, transfer);
+      const workAll = (clients: readonly [Client, ...Client[]]) => transfer(pool(clients));
+      return await withClients(url, args, environment, { count, work: workAll });
     } catch (thrown) {
       const error = toFshError(thrown);
       if (!connected || !worthAnotherConnection(error) || environment.signal.aborted) throw error;
-      if (progress.bytes > before) attempt = 0;
+      // What begins anew each time is no nearer its end.
+      if (progress.bytes > before && url.scheme !== "classic") attempt = 0;
       if (attempt >= retries) throw error;
       const wait = Math.min(BACKOFF.longest, BACKOFF.first * 2 ** attempt);
       attempt++;
@@ -143,7 +147,10 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 /** After an interruption or a lost connection: says how to go on. */
 export function hintAtResume(thrown: unknown, args: Args, command: string): void {
   const error = toFshError(thrown);
-  if (args.has("quiet") || !(error.error === "INTERRUPTED" || error.exit === ERRORS.CONNECTION_LOST.exit)) return;
+  if (
+    args.has("quiet") || spokeClassic(args) ||
+    !(error.error === "INTERRUPTED" || error.exit === ERRORS.CONNECTION_LOST.exit)
+  ) return;
   note(`fsh: to go on where this stopped: fsh ${command} --resume, and the rest as before`);
 }
 
@@ -152,6 +159,8 @@ export function finishTransfer(progress: Progress, operands: number, args: Args)
   const algorithm = args.value("checksum");
   const check = args.has("dry-run")
     ? "nothing was moved"
+    : spokeClassic(args)
+    ? "sizes agree, nothing else compared"
     : algorithm === "none" || progress.files === 0
     ? "nothing compared"
     : `${algorithm} agrees`;

@@ -53,20 +53,25 @@ export interface ClientOptions {
 }
 
 /** What transfers need of a client; several sessions together have it, too. */
-export type Remote = Pick<
-  Client,
-  | "list"
-  | "stat"
-  | "get"
-  | "getSmall"
-  | "put"
-  | "putSmall"
-  | "mkdir"
-  | "readLink"
-  | "symlink"
-  | "touch"
-  | "hash"
->;
+export type Remote =
+  & Pick<
+    Client,
+    | "list"
+    | "stat"
+    | "get"
+    | "getSmall"
+    | "put"
+    | "putSmall"
+    | "mkdir"
+    | "readLink"
+    | "symlink"
+    | "touch"
+    | "hash"
+  >
+  & {
+    /** What was interrupted can't be gone on with. */
+    readonly startsOver?: true;
+  };
 
 /** A session with a server, from the user's side. */
 export class Client {

@@ -64,7 +64,8 @@ export async function downloadFile(
     await writer?.commit(localAttributes(info, preserve));
   } catch (thrown) {
     const error = refusal(toFshError(thrown));
-    await writer?.abort({ keep: moved && (error.retryable || error.error === "KICKED") && worthKeeping(error) });
+    const goesOn = error.retryable || error.error === "KICKED";
+    await writer?.abort({ keep: moved && goesOn && !client.startsOver && worthKeeping(error) });
     throw error;
   }
   events.done(remote);

@@ -1,7 +1,9 @@
 import { type Certificate, PINNED_NAME } from "../base/certificate.ts";
-import { FshError, isError } from "../base/errors.ts";
+import { FshError, isError, toFshError } from "../base/errors.ts";
 import { probeCertificate } from "../transport/probe.ts";
+import { QuicTransport } from "../transport/quic.ts";
 import { type Anchor, TlsTransport } from "../transport/tls.ts";
+import { DEFAULT_TUNING, type SocketTuning } from "../transport/tuning.ts";
 import { type Connection, type ConnectOptions, formatAddress } from "../transport/transport.ts";
 
 /** Host and port as the user named them. */
@@ -21,6 +23,8 @@ export interface KnownServers {
 }
 
 export interface TrustOptions {
+  /** How to connect: over TLS (the default) or QUIC. */
+  readonly by?: "fshs" | "fshq";
   readonly known: KnownServers;
   /** Only the certificate with this fingerprint will do. */
   readonly fingerprint?: string | undefined;
@@ -28,10 +32,11 @@ export interface TrustOptions {
   readonly meet: (server: ServerName, certificate: Certificate) => Promise<boolean>;
   /** Milliseconds; 0: for ever. */
   readonly handshakeTimeout: number;
+  readonly tuning?: SocketTuning;
 }
 
 /**
- * Connects over TLS to whoever is the right one: by a fingerprint that was given, else by the certificate that is
+ * Connects over TLS or QUIC to whoever is the right one: by a fingerprint that was given, else by the certificate that is
  * remembered, else as the web does by the system's authorities, else by one that the user takes on first sight. What was
  * decided holds for as long as this object does: nobody is asked twice.
  */
@@ -138,12 +143,23 @@ export class TrustingConnector {
   }
 
   #open(options: ConnectOptions, anchor: Anchor): Promise<Connection> {
-    const { handshakeTimeout } = this.#options;
-    return new TlsTransport({ anchor, handshakeTimeout }).connect(options);
+    const { by, handshakeTimeout, tuning = DEFAULT_TUNING } = this.#options;
+    if (by === "fshq") return new QuicTransport({ anchor }).connect(options);
+    return new TlsTransport({ anchor, handshakeTimeout, tuning }).connect(options);
   }
 
-  #probe(options: ConnectOptions): Promise<Certificate> {
-    return probeCertificate({ ...options, timeout: this.#options.handshakeTimeout });
+  /** The runtime's QUIC does not tell a certificate, so a server's is looked at over TLS at the same port. */
+  async #probe(options: ConnectOptions): Promise<Certificate> {
+    const { by, handshakeTimeout } = this.#options;
+    try {
+      return await probeCertificate({ ...options, timeout: handshakeTimeout });
+    } catch (error) {
+      if (by !== "fshq" || isError(error, "INTERRUPTED")) throw error;
+      const detail =
+        "it is not the one that is known, if any is; which one it is can be seen only over TLS (fshs://, by " +
+        `TCP at the same port), and there: ${toFshError(error).message}`;
+      throw new FshError("CERTIFICATE_UNKNOWN", { subject: subjectOf(options), detail, cause: error });
+    }
   }
 }
 

@@ -3,8 +3,11 @@ import { printable } from "../base/bytes.ts";
 
 export const DEFAULT_PORT = 7374;
 
-/** `fsh`: as it is, over TCP; `fshs`: over TLS. */
-const SCHEMES = ["fsh", "fshs"] as const;
+/**
+ * `fsh`: as it is, over TCP; `fshs`: over TLS; `fshq`: over QUIC; `classic`: another, simpler protocol, which has no port
+ * of its own.
+ */
+const SCHEMES = ["fsh", "fshs", "fshq", "classic"] as const;
 export type Scheme = typeof SCHEMES[number];
 
 /** Where a server is, and what is meant on it. */
@@ -18,8 +21,8 @@ export interface FshUrl {
 }
 
 /**
- * Reads `fsh://[user@]host[:port]/path`, or the same with `fshs`. In the path `%XX` stands for a byte of UTF-8, so that a name with `?` or `#`
- * needs no more than any other: these have no meaning of their own here. A `%` that begins no escape stands for itself.
+ * Reads `fsh://[user@]host[:port]/path`, or the same with `fshs` or `fshq`. In the path `%XX` stands for a byte of UTF-8, so that
+ * a name with `?` or `#` needs no more than any other: these have no meaning of their own here. A `%` that begins no escape stands for itself.
  *
  * @throws {FshError} USAGE, naming the text and what is wrong with it
  */
@@ -28,7 +31,11 @@ export function parseUrl(text: string): FshUrl {
   const named = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text)?.[1]?.toLowerCase();
   if (named === undefined) throw wrong("a URL is fsh://[user@]host[:port]/path");
   const scheme = SCHEMES.find((one) => one === named);
-  if (!scheme) throw wrong(`${named}:// is not known here; a URL is fsh://[user@]host[:port]/path, or fshs:// for TLS`);
+  if (!scheme) {
+    throw wrong(
+      `${named}:// is not known here; a URL is fsh://[user@]host[:port]/path, fshs:// for TLS, fshq:// for QUIC`,
+    );
+  }
   const rest = text.slice(`${scheme}://`.length);
   const slash = rest.indexOf("/");
   const authority = slash === -1 ? rest : rest.slice(0, slash);
@@ -39,6 +46,7 @@ export function parseUrl(text: string): FshUrl {
   if (!parts) throw wrong("an IPv6 address needs brackets, as in fsh://[::1]:7374/");
   const hostname = (parts[1] ?? "").replace(/^\[|\]$/g, "");
   if (hostname === "") throw wrong("the host is missing");
+  if (scheme === "classic" && parts[2] === undefined) throw wrong("the port is missing: classic://host:port/name");
   return {
     scheme,
     hostname,
@@ -71,7 +79,7 @@ export function isUrl(text: string): boolean {
 /** The URL for people and for copying back into a shell: what would be misread is escaped. */
 export function formatUrl(url: FshUrl): string {
   const host = url.hostname.includes(":") ? `[${url.hostname}]` : url.hostname;
-  const port = url.port === DEFAULT_PORT ? "" : `:${url.port}`;
+  const port = url.port === DEFAULT_PORT && url.scheme !== "classic" ? "" : `:${url.port}`;
   const user = url.user === "" ? "" : `${encodeURIComponent(url.user)}@`;
   return `${url.scheme}://${user}${host}${port}${printable(url.path.replaceAll("%", "%25"))}`;
 }

@@ -5,6 +5,7 @@ import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
 import type { Rate } from "../base/rate_limiter.ts";
+import type { Soon } from "../base/soon.ts";
 import type { CommandStream, Sink, Work } from "../session/command.ts";
 import type { FileRegion } from "../base/file_region.ts";
 import type { FileReader } from "../storage/storage.ts";
@@ -62,7 +63,7 @@ export interface ReceiveOptions {
 /** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
 type Piece =
   | { readonly region: FileRegion; readonly reading?: undefined }
-  | { readonly reading: Promise<number | null>; readonly buffer: FrameBuffer };
+  | { readonly reading: Soon<number | null>; readonly buffer: FrameBuffer };
 
 /**
  * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its
@@ -91,7 +92,8 @@ export async function sendBody(
         await limiter?.take(length);
         sent = stream.sendRegion(region);
       } else {
-        length = await unlessGivenUp(piece.reading, stream);
+        const { reading }: { reading: Soon<number | null> } = piece;
+        length = reading instanceof Promise ? await unlessGivenUp(reading, stream) : reading;
         if (length === null) break;
         const frame = piece.buffer.bytes.subarray(0, HEADER_BYTES + length);
         const payload = frame.subarray(HEADER_BYTES);
@@ -174,9 +176,15 @@ class Pieces {
   }
 
   #read(buffer: FrameBuffer): Piece {
-    const reading = this.#source.read(buffer.bytes.subarray(HEADER_BYTES, HEADER_BYTES + this.#most));
+    const room = buffer.bytes.subarray(HEADER_BYTES, HEADER_BYTES + this.#most);
+    let reading: Soon<number | null>;
+    try {
+      reading = this.#source.read(room);
+    } catch (error) {
+      reading = Promise.reject(error);
+    }
     // Whoever awaits it hears of its failure.
-    reading.catch(() => {});
+    if (reading instanceof Promise) reading.catch(() => {});
     return { reading, buffer };
   }
 
@@ -192,8 +200,8 @@ class Pieces {
       this.#buffers.rest();
     };
     // A buffer that is still being filled must not be given to somebody else; and input may never come.
-    if (left?.reading === undefined) giveBack();
-    else left.reading.then(giveBack, giveBack);
+    if (left?.reading instanceof Promise) left.reading.then(giveBack, giveBack);
+    else giveBack();
   }
 }
 

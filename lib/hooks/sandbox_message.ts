@@ -132,7 +132,8 @@ function messageLength(bytes: Uint8Array, most: number): number | null {
 function decode(message: Uint8Array): unknown {
   const text = new DataView(message.buffer, message.byteOffset).getUint32(0);
   const json = decodeUtf8(message.subarray(HEAD, HEAD + text));
-  if (message.length === HEAD + text) return JSON.parse(json);
+  // A chunk may be empty: then it takes no bytes, and is one all the same.
+  if (message.length === HEAD + text && !json.includes('"$bytes"')) return JSON.parse(json);
   let at = HEAD + text;
   return JSON.parse(json, (name, value) => {
     // Nothing else of that name is an object: so nobody's own facts are taken for bytes.

@@ -15,6 +15,7 @@ export const SYMBOLS = {
   fsync: { parameters: ["i32"], result: "i32", nonblocking: true },
   syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },
   close: { parameters: ["i32"], result: "i32" },
+  close_aside: { name: "close", parameters: ["i32"], result: "i32", nonblocking: true },
   malloc_trim: { parameters: ["usize"], result: "i32" },
   mallopt: { parameters: ["i32", "i32"], result: "i32" },
   dup: { parameters: ["i32"], result: "i32" },
@@ -31,6 +32,8 @@ export const SYMBOLS = {
   getrlimit: { parameters: ["i32", "buffer"], result: "i32" },
   getsockopt: { parameters: ["i32", "i32", "i32", "buffer", "buffer"], result: "i32" },
   connect: { parameters: ["i32", "buffer", "u32"], result: "i32" },
+  socket: { parameters: ["i32", "i32", "i32"], result: "i32" },
+  listen: { parameters: ["i32", "i32"], result: "i32" },
 } as const satisfies Deno.ForeignLibraryInterface;
 
 export type Libc = Deno.DynamicLibrary<typeof SYMBOLS>["symbols"];
@@ -55,7 +58,10 @@ const ERRNO: Readonly<Record<number, string>> = {
   39: "ENOTEMPTY",
   38: "ENOSYS",
   40: "ELOOP",
+  101: "ENETUNREACH",
   104: "ECONNRESET",
+  110: "ETIMEDOUT",
+  113: "EHOSTUNREACH",
 };
 
 export const EAGAIN = 11; // errno.h

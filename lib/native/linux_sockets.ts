@@ -1,22 +1,18 @@
-import { encodeUtf8, equalBytes } from "../base/bytes.ts";
+import { equalBytes } from "../base/bytes.ts";
 import { EAGAIN, ECONNRESET, errno, type Libc, systemError } from "./libc.ts";
+import { Lingering } from "./lingering.ts";
 import { SocketRoom } from "./linux_room.ts";
-import type { KeepAlive, NativeSocket, SocketEnds, Sockets } from "./native.ts";
+import { LinuxSocketOptions } from "./linux_socket_options.ts";
+import type { NativeListener, NativeSocket, SocketEnds, Sockets } from "./native.ts";
+import type { GrantedOptions, SocketTuning } from "./socket_tuning.ts";
+import type { TcpInfo } from "./tcp_info.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64.
-const IPPROTO_TCP = 6; // netinet/in.h
-const SOL_SOCKET = 1; // asm-generic/socket.h
-const SO_KEEPALIVE = 9;
-const TCP_NODELAY = 1; // netinet/tcp.h
-const TCP_CONGESTION = 13;
-const TCP_CORK = 3;
-const TCP_KEEPIDLE = 4;
-const TCP_KEEPINTVL = 5;
-const TCP_KEEPCNT = 6;
-const TCP_INFO = 11;
-const TCP_ESTABLISHED = 1;
+const TCP_ESTABLISHED = 1; // netinet/tcp.h
 const AF_UNSPEC = 0; // linux/socket.h
 const AF_INET = 2;
+const SOCK_STREAM = 1; // bits/socket_type.h
+const SOCK_CLOEXEC = 0o2000000;
 const SHUT_RDWR = 2; // sys/socket.h
 
 export class LinuxSockets implements Sockets {
@@ -24,12 +20,14 @@ export class LinuxSockets implements Sockets {
   readonly #address = new Uint8Array(128);
   readonly #addressLength = new Uint32Array(1);
   readonly #room: SocketRoom;
+  readonly #lingering: Lingering;
   /** Descriptors that were found and not yet released. */
   readonly #known = new Set<number>();
 
   constructor(libc: Libc) {
     this.#libc = libc;
     this.#room = new SocketRoom(libc);
+    this.#lingering = new Lingering(libc);
   }
 
   /** The runtime does not tell the descriptor, so look for the one with these ends. */
@@ -51,9 +49,33 @@ export class LinuxSockets implements Sockets {
     return null;
   }
 
+  trial(tuning: SocketTuning): GrantedOptions | null {
+    const fd = this.#libc.socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return null;
+    const options = new LinuxSocketOptions(this.#libc, fd);
+    options.tune(tuning);
+    const granted = options.granted();
+    this.#libc.close(fd);
+    return granted;
+  }
+
+  findListeners(at: SocketEnds["localAddr"]): NativeListener[] {
+    const found: NativeListener[] = [];
+    const next = this.#libc.dup(0);
+    if (next >= 0) this.#libc.close(next);
+    // Below the next free number all are in use; a gap further down hides none that has just been opened.
+    for (let fd = next - 1; fd > 2; fd--) {
+      if (!this.#endIs(this.#libc.getsockname, fd, at)) continue;
+      const options = new LinuxSocketOptions(this.#libc, fd);
+      if (options.listens()) found.push(new LinuxListener(this.#libc, fd, options));
+    }
+    return found;
+  }
+
   #socket(fd: number): NativeSocket {
     this.#known.add(fd);
-    return new LinuxSocket(this.#libc, fd, { room: this.#room, forget: () => this.#known.delete(fd) });
+    const forget = () => this.#known.delete(fd);
+    return new LinuxSocket(this.#libc, fd, { room: this.#room, lingering: this.#lingering, forget });
   }
 
   #matches(fd: number, ends: SocketEnds): boolean {
@@ -74,46 +96,81 @@ export class LinuxSockets implements Sockets {
   }
 }
 
+class LinuxListener implements NativeListener {
+  readonly #libc: Libc;
+  readonly #fd: number;
+  readonly #options: LinuxSocketOptions;
+
+  constructor(libc: Libc, fd: number, options: LinuxSocketOptions) {
+    this.#libc = libc;
+    this.#fd = fd;
+    this.#options = options;
+  }
+
+  tune(tuning: SocketTuning): void {
+    this.#options.tuneBuffers(tuning);
+    // Listening already, it only changes how many may wait (listen(2)).
+    this.#libc.listen(this.#fd, tuning.backlog);
+  }
+
+  granted(): GrantedOptions | null {
+    return this.#options.granted();
+  }
+}
+
 /** One socket by its descriptor; it holds nothing but that until a file is sent. */
 class LinuxSocket implements NativeSocket {
   readonly #libc: Libc;
   readonly #fd: number;
   readonly #room: SocketRoom;
+  readonly #lingering: Lingering;
   readonly #forget: () => void;
   #sender: FileSender | null = null;
+  #lingers = false;
   #released = false;
 
   /** `forget`: called when the descriptor may be somebody else's. */
-  constructor(libc: Libc, fd: number, options: { readonly room: SocketRoom; readonly forget: () => void }) {
+  constructor(
+    libc: Libc,
+    fd: number,
+    options: { readonly room: SocketRoom; readonly lingering: Lingering; readonly forget: () => void },
+  ) {
     this.#libc = libc;
     this.#fd = fd;
     this.#room = options.room;
+    this.#lingering = options.lingering;
     this.#forget = options.forget;
   }
 
-  setKeepAlive({ idle, interval, count }: KeepAlive): boolean {
-    return this.#setBytes(SOL_SOCKET, SO_KEEPALIVE, int(1)) && this.#set(TCP_KEEPIDLE, idle) &&
-      this.#set(TCP_KEEPINTVL, interval) && this.#set(TCP_KEEPCNT, count);
+  /** Made for each use: most connections need it once. */
+  get #options(): LinuxSocketOptions {
+    return new LinuxSocketOptions(this.#libc, this.#fd);
   }
 
-  setNoDelay(): void {
-    this.#set(TCP_NODELAY, 1);
+  tune(tuning: SocketTuning): void {
+    this.#lingers = (tuning.linger ?? 0) > 0;
+    this.#options.tune(tuning);
+  }
+
+  info(): TcpInfo | null {
+    return this.#released ? null : this.#options.info();
+  }
+
+  granted(): GrantedOptions | null {
+    return this.#released ? null : this.#options.granted();
   }
 
   setCongestionControl(name: string): boolean {
-    return this.#setBytes(IPPROTO_TCP, TCP_CONGESTION, encodeUtf8(name));
+    return this.#options.setCongestionControl(name);
   }
 
   isGone(): boolean {
-    // struct tcp_info (linux/tcp.h) begins with the state, a byte.
-    const info = new Uint8Array(4);
-    const length = new Uint8Array(Uint32Array.of(info.length).buffer);
-    const failed = this.#libc.getsockopt(this.#fd, IPPROTO_TCP, TCP_INFO, info, length) !== 0;
-    return !failed && info[0] !== TCP_ESTABLISHED;
+    const state = this.#options.state();
+    return state !== null && state !== TCP_ESTABLISHED;
   }
 
   cork(on: boolean): void {
-    this.#set(TCP_CORK, on ? 1 : 0);
+    this.#options.cork(on);
   }
 
   reset(): void {
@@ -138,21 +195,9 @@ class LinuxSocket implements NativeSocket {
     if (this.#released) return;
     this.#released = true;
     this.#forget();
-    this.#sender?.release();
+    const sent = this.#sender?.release() ?? Promise.resolve();
+    if (this.#lingers) this.#lingering.begin(this.#fd, sent);
   }
-
-  #set(option: number, value: number): boolean {
-    return this.#setBytes(IPPROTO_TCP, option, int(value));
-  }
-
-  #setBytes(level: number, option: number, value: Uint8Array<ArrayBuffer>): boolean {
-    return this.#libc.setsockopt(this.#fd, level, option, value, value.length) === 0;
-  }
-}
-
-/** An int of C. */
-function int(value: number): Uint8Array<ArrayBuffer> {
-  return new Uint8Array(Int32Array.of(value).buffer);
 }
 
 /** Sends files to one socket, by a descriptor of its own: the runtime may close the other one while a call is under way. */
@@ -162,6 +207,7 @@ class FileSender {
   #own: number | null = null;
   #busy = false;
   #released = false;
+  readonly #closed = Promise.withResolvers<void>();
   readonly #offset = new BigInt64Array(1);
   readonly #room: SocketRoom;
 
@@ -192,14 +238,17 @@ class FileSender {
     }
   }
 
-  release(): void {
+  /** Resolves once its descriptor is closed. */
+  release(): Promise<void> {
     this.#released = true;
     if (!this.#busy) this.#close();
+    return this.#closed.promise;
   }
 
   #close(): void {
     if (this.#own !== null) this.#libc.close(this.#own);
     this.#own = null;
+    this.#closed.resolve();
   }
 }
 

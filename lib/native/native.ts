@@ -1,14 +1,6 @@
 import type { Room } from "../base/arena.ts";
-
-/** Keepalive of TCP (tcp(7): TCP_KEEPIDLE, TCP_KEEPINTVL, TCP_KEEPCNT). */
-export interface KeepAlive {
-  /** Seconds of silence before the first probe. */
-  readonly idle: number;
-  /** Seconds between probes. */
-  readonly interval: number;
-  /** Unanswered probes before the connection is given up. */
-  readonly count: number;
-}
+import type { GrantedOptions, SocketTuning } from "./socket_tuning.ts";
+import type { TcpInfo } from "./tcp_info.ts";
 
 /** The ends of a TCP connection, as the runtime names them. */
 export interface SocketEnds {
@@ -18,10 +10,12 @@ export interface SocketEnds {
 
 /** One socket of the runtime's, by its descriptor. Not to be used once the runtime has closed it. */
 export interface NativeSocket {
-  /** Switches Nagle's algorithm off. */
-  setNoDelay(): void;
-  /** Switches keepalive on, with these timers. Answers whether the kernel took it. */
-  setKeepAlive(keepAlive: KeepAlive): boolean;
+  /** Sets what is asked for; what the kernel made of it, `granted` tells. */
+  tune(tuning: SocketTuning): void;
+  /** What the kernel has of each option now; null: the socket is gone. */
+  granted(): GrantedOptions | null;
+  /** How the connection does (tcp(7): TCP_INFO); null: it is gone, or the kernel is older than Linux 5.4. */
+  info(): TcpInfo | null;
   /** Ends the connection at once with RST. */
   reset(): void;
   /**
@@ -41,8 +35,19 @@ export interface NativeSocket {
   shutdown(): void;
 }
 
+/** A listening socket of the runtime's. Not to be used once the runtime has closed it. */
+export interface NativeListener {
+  /** Sets the buffers, for all that will be accepted, and the backlog. */
+  tune(tuning: SocketTuning): void;
+  granted(): GrantedOptions | null;
+}
+
 /** What the runtime does not offer for sockets. */
 export interface Sockets {
+  /** What the kernel would grant a connection, tried out on a socket that nobody uses; null: that can't be had. */
+  trial(tuning: SocketTuning): GrantedOptions | null;
+  /** All of this process that listen there: several, where they share a port. */
+  findListeners(at: SocketEnds["localAddr"]): NativeListener[];
   /** Null where the descriptor can't be found. */
   find(ends: SocketEnds): NativeSocket | null;
 }

@@ -13,6 +13,8 @@ const LONGEST_REQUEST = 4096;
 const MOST_CLIENTS = 16;
 /** Milliseconds that a client may take for its next request, and to take in a line of an answer. */
 const PATIENCE = 10_000;
+/** What of a refused client's words is thrown away before it is cut off, in bytes, and for how long, in milliseconds. */
+const WASTE = { bytes: 64 * 1024, time: 1000 };
 /** Milliseconds that running answers are given at the end. */
 const LAST_WORDS = 1000;
 /** Milliseconds after an accept that failed. */
@@ -81,11 +83,11 @@ export class ControlListener implements AsyncDisposable {
     try {
       if (found && !users.includes(found.peer.uid)) {
         log.warn("control refused", who);
-        return await say(client, failed(new FshError("NOT_PERMITTED", { detail: "the server is another user's" })));
+        return await refuse(client, new FshError("NOT_PERMITTED", { detail: "the server is another user's" }));
       }
       if (this.#clients.size > MOST_CLIENTS) {
         const error = new FshError("TOO_MANY_SESSIONS", { detail: `at most ${MOST_CLIENTS} on the control socket` });
-        return await say(client, failed(error));
+        return await refuse(client, error);
       }
       await this.#talk(client, who);
     } catch (error) {
@@ -105,7 +107,7 @@ export class ControlListener implements AsyncDisposable {
         line = await withDeadline(lines.next(), PATIENCE, late);
       } catch (error) {
         this.#options.log.warn("control request refused", { ...who, reason: toFshError(error).message });
-        return await say(client, failed(error));
+        return await refuse(client, error);
       }
       if (line === null) return;
       const answered = this.#answer(client, line, who).finally(() => this.#answering.delete(answered));
@@ -142,6 +144,21 @@ function late(): FshError {
 function failed(thrown: unknown): ControlAnswer {
   const { error, code, subject, detail } = toFshError(thrown);
   return { error: { name: error, code, subject, detail } };
+}
+
+/** Says why, and reads what is still being said: closing before would take the words away. */
+async function refuse(client: Deno.UnixConn, error: unknown): Promise<void> {
+  await say(client, failed(error));
+  await client.closeWrite();
+  const waste = new Uint8Array(4096);
+  const discard = async () => {
+    for (let left = WASTE.bytes; left > 0;) {
+      const read = await client.read(waste);
+      if (read === null) return;
+      left -= read;
+    }
+  };
+  await withDeadline(discard(), WASTE.time, () => new FshError("STALLED"));
 }
 
 /** Sends one line. Rejects where it is not taken in time. */

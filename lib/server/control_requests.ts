@@ -1,5 +1,5 @@
 import { clipUtf8 } from "../base/bytes.ts";
-import { sleep } from "../base/clock.ts";
+import { withDeadline } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
 import type { ControlSource } from "./control.ts";
 
@@ -104,6 +104,9 @@ async function* drain(source: ControlSource, wait: boolean): AsyncGenerator<Cont
   yield { draining: { limit, ...await source.load() } };
   if (!wait) return yield { done: { ended: false } };
   const over = ended.then(() => true as const);
-  while (!await Promise.race([over, sleep(PROGRESS_INTERVAL)])) yield { draining: { limit, ...await source.load() } };
+  const late = () => new FshError("STALLED");
+  while (!await withDeadline(over, PROGRESS_INTERVAL, late).catch(() => false)) {
+    yield { draining: { limit, ...await source.load() } };
+  }
   yield { done: { ended: true } };
 }

@@ -80,11 +80,21 @@ async function takePath(path: string, { making, bound }: { making: string; bound
     if (found === "other") throw new FshError("EXISTS", { subject: path, detail: "and is no socket" });
     if (found === null) continue;
     const old = join(making, "old");
-    Deno.renameSync(path, old);
-    const taken = Deno.lstatSync(old);
+    if (!tryRename(path, old)) continue;
     // Somebody was quicker: that is not the dead one.
-    if (taken.ino !== found.ino) tryLink(old, path);
+    if (Deno.lstatSync(old).ino !== found.ino) tryLink(old, path);
     Deno.removeSync(old);
+  }
+}
+
+/** Whether it was there. */
+function tryRename(from: string, to: string): boolean {
+  try {
+    Deno.renameSync(from, to);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
   }
 }
 

@@ -18,6 +18,9 @@ import type {
 /** How long a request waits for a file to be closed elsewhere, in milliseconds, before it is refused. */
 export const FILE_PATIENCE = 2000;
 
+/** Requests of one session that may wait at once: whoever asks for more gets no more by waiting. */
+const MOST_WAITING = 32;
+
 /** Of all slots, the last ones: for sessions that have no file open. */
 const RESERVED = 1 / 8;
 
@@ -51,7 +54,8 @@ export class FileSlots {
   /** Resolves to what gives the slot back; calling that again does nothing. @throws {FshError} TOO_MANY_FILES */
   async take(session: SessionFiles, subject: string): Promise<() => void> {
     if (this.#mayHave(session)) this.#grant(session);
-    else await this.#turn(session, subject);
+    else if (session.waiting < MOST_WAITING) await this.#turn(session, subject);
+    else throw this.#refusal(subject);
     let given = false;
     return () => {
       if (given) return;
@@ -77,12 +81,22 @@ export class FileSlots {
   #turn(session: SessionFiles, subject: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const cancel = this.#clock.after(FILE_PATIENCE, () => {
-        this.#waiting.delete(waiting);
-        reject(new FshError("TOO_MANY_FILES", { subject, detail: `at most ${this.#most} at once; try again later` }));
+        this.#leave(waiting);
+        reject(this.#refusal(subject));
       });
       const waiting = { session, next: () => (cancel(), resolve()) };
       this.#waiting.add(waiting);
+      session.waiting++;
     });
+  }
+
+  #leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+    waiting.session.waiting--;
+  }
+
+  #refusal(subject: string): FshError {
+    return new FshError("TOO_MANY_FILES", { subject, detail: `at most ${this.#most} at once; try again later` });
   }
 
   /** The next slot is for who has the fewest, and among those for who waits longest. */
@@ -90,7 +104,7 @@ export class FileSlots {
     let next: Waiting | undefined;
     for (const one of this.#waiting) if (one.session.held < (next?.session.held ?? Infinity)) next = one;
     if (!next || !this.#mayHave(next.session)) return;
-    this.#waiting.delete(next);
+    this.#leave(next);
     this.#grant(next.session);
     next.next();
   }
@@ -100,6 +114,8 @@ export class FileSlots {
 export class SessionFiles {
   /** That are open. */
   held = 0;
+  /** Requests that wait for a slot. */
+  waiting = 0;
   readonly #all: FileSlots;
 
   constructor(all: FileSlots) {

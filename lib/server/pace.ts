@@ -1,14 +1,14 @@
 import type { Clock } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
-import type { Session } from "../session/session.ts";
+import type { Served } from "./served.ts";
 
 /** Milliseconds between two looks. */
 const INTERVAL = 5000;
 /** Looks that make the window: a minute. */
 const LOOKS = 12;
 
-type Watched = Pick<Session, "openStreams" | "waiting" | "carried" | "close">;
-type Waiting = ReturnType<Session["waiting"]>[number];
+type Watched = Pick<Served, "openStreams" | "waiting" | "carried" | "close">;
+type Waiting = ReturnType<Served["waiting"]>[number];
 
 /** What was seen of a session at each look, the newest last, and what has been waiting all along. */
 interface Seen {

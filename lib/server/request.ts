@@ -8,13 +8,13 @@ import type { CommandContext, RequestBounds } from "../session/command.ts";
 import { contentCheck } from "../session/content_check.ts";
 import { Evaluator } from "../session/evaluator.ts";
 import { Guard } from "../session/guard.ts";
-import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Message } from "../wire/codec.ts";
 import type { RequestName } from "../wire/frames.ts";
 import { limitOf } from "./limits.ts";
 import type { Metrics } from "./metrics.ts";
 import { RequestReport } from "./report.ts";
+import type { ServedStream } from "./served.ts";
 import type { Visit } from "./visit.ts";
 
 export interface RequestOptions {
@@ -29,14 +29,16 @@ export interface RequestOptions {
   readonly metrics: Metrics;
   readonly bounds: RequestBounds;
   readonly work: WorkShare;
+  /** What is wrong with the request as it stands: it is answered with that, and nobody is asked about it. */
+  readonly wrong?: FshError | null;
 }
 
 /** Requests that move files. */
 const TRANSFERS: readonly RequestName[] = ["GET", "PUT", "GETS", "PUTS"];
 
 /** Answers one request: finds its command, stands the guard before it, and tells log and plugins what came of it. */
-export async function serveRequest(stream: Stream, request: Message, options: RequestOptions): Promise<void> {
-  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work } = options;
+export async function serveRequest(stream: ServedStream, request: Message, options: RequestOptions): Promise<void> {
+  const { visit, hooks, storage, readOnly, puts, limiter, clock, metrics, bounds, work, wrong } = options;
   const name = request.name as RequestName;
   const command = name.toLowerCase();
   const begun = clock.now();
@@ -49,11 +51,12 @@ export async function serveRequest(stream: Stream, request: Message, options: Re
   const transfer = `${session.id}.${stream.id}`;
   const report = new RequestReport({ hooks, session, user, command, transfer, seconds, subject: () => guard.subject });
   const content = hooks.has("content") ? contentCheck({ hooks, session, user, command, log }) : undefined;
-  const facts = () => ({ command: name, path: pathOf(request), seconds: seconds() });
+  const facts = () => ({ command: name, path: wrong ? undefined : pathOf(request), seconds: seconds() });
   const hit = new Set<string>();
   const moves = TRANSFERS.includes(name) ? 1 : 0;
   metrics.transfers += moves;
   try {
+    if (wrong) throw wrong;
     await COMMANDS[name].serve(stream, request.fields, {
       work: work.task(stream.signal),
       storage: evaluator.strict ? storage.strict() : storage,

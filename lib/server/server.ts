@@ -17,12 +17,12 @@ import { RunningPuts } from "../session/running_puts.ts";
 import { ServerLoad, type SessionLoad } from "../session/load.ts";
 import { Session } from "../session/session.ts";
 import { endOf, type SessionEnd } from "../session/session_end.ts";
-import type { Stream } from "../session/stream.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { Connection, Listener, Transport } from "../transport/transport.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Message } from "../wire/codec.ts";
 import { ZSTD } from "../wire/compression.ts";
+import { ClassicSession } from "./classic_session.ts";
 import { type Admissions, Entrance, type Visitor } from "./entrance.ts";
 import { Farewell } from "./farewell.ts";
 import { hookedLog } from "./hooked_log.ts";
@@ -33,6 +33,7 @@ import { CountedStorage, FileSlots } from "./open_files.ts";
 import { Pace } from "./pace.ts";
 import { serveRequest } from "./request.ts";
 import { Roster } from "./roster.ts";
+import type { Served, ServedStream } from "./served.ts";
 import { Visit } from "./visit.ts";
 
 /** Pauses after a failed accept, in milliseconds: the first, and the longest. */
@@ -56,6 +57,8 @@ export interface ServerOptions {
   readonly hostname: string;
   /** 0: any free port. */
   readonly port: number;
+  /** For clients that speak the classic protocol; the server closes it. */
+  readonly classic?: Listener | undefined;
   readonly log: Log;
   /** The plugins that decide and observe; by default there are none. */
   readonly hooks?: HookRunner;
@@ -99,11 +102,11 @@ interface Admitted {
 export class Server {
   readonly #options: ServerOptions;
   readonly #listener: Listener;
-  readonly #sessions = new Set<Session>();
+  readonly #sessions = new Set<Served>();
   /** Commands under way; one whose session has ended still finishes the step that it is in. */
   readonly #commands = new Set<Promise<void>>();
   readonly #puts: RunningPuts;
-  readonly #accepting: Promise<void>;
+  readonly #accepting: Promise<unknown>;
   readonly #log: Log;
   readonly #load: ServerLoad;
   readonly #hooks: HookRunner;
@@ -143,7 +146,11 @@ export class Server {
     this.#pace = bounds.minRate > 0 ? new Pace({ clock, least: bounds.minRate, sessions: this.#sessions }) : null;
     this.#options = { ...options, log: this.#lines.wrap(options.log) };
     this.#log = hookedLog(this.#options.log, this.#hooks);
-    this.#accepting = this.#acceptLoop();
+    const { classic } = options;
+    this.#accepting = Promise.all([
+      this.#acceptLoop(listener),
+      ...(classic ? [this.#acceptLoop(classic, { classic: true })] : []),
+    ]);
   }
 
   /** @throws {FshError} ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST */
@@ -182,6 +189,7 @@ export class Server {
     this.#closing = true;
     this.#cancelIdle?.();
     this.#listener.close();
+    this.#options.classic?.close();
     for (const connection of this.#arriving) connection.abort();
     this.#farewell.close();
     this.#pace?.stop();
@@ -194,17 +202,17 @@ export class Server {
     this.#load.close();
   }
 
-  async #acceptLoop(): Promise<void> {
+  async #acceptLoop(listener: Listener, { classic = false } = {}): Promise<void> {
     const log = this.#log;
     const pace = new RateLimiter(ACCEPTS, this.#options.clock);
     let pause = 0;
     while (!this.#closing) {
       try {
         if (this.#load.work.anyMove) await pace.take(1);
-        const connection = await this.#listener.accept();
+        const connection = await listener.accept();
         if (pause > 0) log.info("accepting again");
         pause = 0;
-        this.#take(connection);
+        this.#take(connection, { classic });
       } catch (error) {
         if (this.#closing) return;
         // Out of descriptors, mostly: connections wait in the system's queue until some are free again.
@@ -215,10 +223,10 @@ export class Server {
     }
   }
 
-  #take(connection: Connection): void {
+  #take(connection: Connection, { classic }: { readonly classic: boolean }): void {
     // It came in the same turn.
     if (this.#closing) return connection.abort();
-    const visit = new Visit({ connection, runner: this.#hooks, log: this.#options.log, clock: this.#clock });
+    const visit = new Visit({ connection, runner: this.#hooks, log: this.#options.log, clock: this.#clock, classic });
     const entering = this.#entrance.enter(connection.remote);
     if (!(entering instanceof Promise)) return this.#entered(connection, visit, entering);
     this.#arriving.add(connection);
@@ -264,10 +272,11 @@ export class Server {
     await this.#run(connection, visit, own);
   }
 
-  /** Tells why, in FSH/1, and closes. */
+  /** Tells why, in FSH/1, and closes; the classic protocol has no words for it. */
   #refuse(connection: Connection, visit: Visit, error: FshError): void {
     this.metrics.refused(error);
     visit.refuse(error);
+    if (visit.classic) return connection.close();
     this.#farewell.tell(connection, error);
   }
 
@@ -275,7 +284,6 @@ export class Server {
     const { readOnly, limiter } = this.#options;
     const [clock, metrics, bounds] = [this.#clock, this.metrics, this.#bounds];
     const storage = new CountedStorage(this.#options.storage, this.#files.join());
-    const { log } = visit;
     const load = this.#load.join();
     const { authenticate = visit.authenticate } = this.#options;
     const admit = (user: User, method: string) => {
@@ -290,9 +298,9 @@ export class Server {
       const name = guest.admit(proved ? user.name : null);
       return name instanceof Promise ? name.then(begin) : begin(name);
     };
-    const serve = (stream: Stream, request: Message) => {
+    const serve = (stream: ServedStream, request: Message, wrong: FshError | null = null) => {
       const { work } = load;
-      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work };
+      const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work, wrong };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const done = this.roster.began(visit.session.id, stream, request);
       const command = serving.catch(() => {}).finally(() => {
@@ -308,7 +316,7 @@ export class Server {
       visit.log.info("failed", { command: request.name, error: error.error, reason: error.message });
     };
     const answers = { serve, authenticate, admit, certified, overrun, memory, load };
-    const session = this.#session(connection, log, answers);
+    const session = this.#session(connection, visit, answers);
     this.#sessions.add(session);
     try {
       await session.start();
@@ -363,9 +371,9 @@ export class Server {
 
   #session(
     connection: Connection,
-    log: Log,
+    visit: Visit,
     answers: {
-      readonly serve: (stream: Stream, request: Message) => Promise<void>;
+      readonly serve: (stream: ServedStream, request: Message, wrong?: FshError | null) => Promise<void>;
       readonly authenticate: Authenticate;
       readonly admit: (user: User, method: string) => string | Promise<string>;
       readonly certified: (facts: CertificateFacts) => void;
@@ -373,8 +381,22 @@ export class Server {
       readonly memory: MemoryAccount;
       readonly load: SessionLoad;
     },
-  ): Session {
-    const { limits, handshakeTimeout, idleTimeout, stallTimeout } = this.#options;
+  ): Served {
+    const { limits, handshakeTimeout, idleTimeout, stallTimeout, zeroCopy = true } = this.#options;
+    const { log } = visit;
+    const methods = this.#options.methods ?? offered(this.#hooks.current);
+    if (visit.classic) {
+      const timeouts = { idle: idleTimeout, command: handshakeTimeout, stall: stallTimeout };
+      return new ClassicSession(connection, {
+        ...answers,
+        log,
+        clock: this.#clock,
+        timeouts,
+        zeroCopy,
+        // A certificate is nothing that a classic client could show.
+        methods: this.#options.clientTrust ? [] : methods,
+      });
+    }
     return new Session(connection, {
       role: "server",
       log,
@@ -385,8 +407,8 @@ export class Server {
       stallTimeout,
       agent: `fsh/${VERSION}`,
       capabilities: this.#options.readOnly ? [ZSTD] : [ZSTD, "write"],
-      zeroCopy: this.#options.zeroCopy ?? true,
-      methods: this.#options.methods ?? offered(this.#hooks.current),
+      zeroCopy,
+      methods,
       clientTrust: this.#options.clientTrust?.(),
       missed: () => void this.metrics.heartbeatsMissed++,
       ...answers,

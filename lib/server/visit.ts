@@ -17,6 +17,8 @@ export interface VisitOptions {
   readonly runner: HookRunner;
   readonly log: Log;
   readonly clock: Clock;
+  /** Whether the client speaks the classic protocol. */
+  readonly classic: boolean;
 }
 
 /** One client from its connection to its end, as plugins and the log know it. */
@@ -29,19 +31,25 @@ export class Visit {
   /** What must be there before the first request is answered; null: nothing. */
   preparing: Promise<void> | null = null;
   readonly authenticate: Authenticate;
+  readonly classic: boolean;
   readonly #options: VisitOptions;
   readonly #begun: number;
   readonly #session: { id: string; certificate?: CertificateFacts };
   #refused = false;
 
   constructor(options: VisitOptions) {
-    const { connection, runner, log, clock } = options;
+    const { connection, runner, log, clock, classic } = options;
     const { remote } = connection;
     this.#options = options;
+    this.classic = classic;
     this.#begun = clock.now();
     this.session = this.#session = sessionOf(connection);
     const whose = () => this.#session.id === "" ? { session: this.session } : this.#whose;
-    this.log = hookedLog(log, runner, whose).with({ remote, secure: this.session.secure });
+    this.log = hookedLog(log, runner, whose).with({
+      remote,
+      secure: this.session.secure,
+      ...(classic ? { protocol: "classic" } : {}),
+    });
     this.authenticate = authenticator(runner, { session: this.session, log: this.log });
   }
 

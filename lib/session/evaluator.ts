@@ -1,12 +1,10 @@
+import type { Soon } from "../base/soon.ts";
 import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import type { EventSession, User } from "../hooks/event.ts";
 import type { HookSet, Mapping } from "../hooks/hook_set.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
 import { Case, type Decision } from "./decision.ts";
-
-/** What may be known at once. Then it is taken at once: most decisions of plugins are in the cache, and each wait counts. */
-type Soon<T> = T | Promise<T>;
 
 /** Paths that go to a plugin in one call. */
 const BATCH = 256;

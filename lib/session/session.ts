@@ -4,7 +4,7 @@ import { errorName, FshError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import { unboundedAccount } from "../base/memory_budget.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
-import type { Connection } from "../transport/transport.ts";
+import type { Connection, SocketReport } from "../transport/transport.ts";
 import {
   checkHeader,
   decodeMessage,
@@ -193,6 +193,11 @@ export class Session implements RequestOpener {
   /** `address:port` of the peer. */
   get remote(): string {
     return this.#connection.remote;
+  }
+
+  /** What the system tells of the connection; null where it can't be asked. */
+  inspect(): SocketReport | null {
+    return this.#connection.inspect?.() ?? null;
   }
 
   get phase(): Phase {
@@ -721,9 +726,10 @@ export class Session implements RequestOpener {
     if (this.#failed || this.#phase === "closed") return;
     const error = toFshError(thrown);
     const end = endOf(error);
-    if (this.#farewell && end.how === "abrupt") return this.#finish(this.#farewell, false);
+    const nobodyHears = end.how === "abrupt" || error.error === "LINK_TIMEOUT";
+    if (this.#farewell && nobodyHears) return this.#finish(this.#farewell, false);
     this.#whyEnded = error;
-    if (end.how === "abrupt") return this.#finish(end, false);
+    if (nobodyHears) return this.#finish(end, false);
     const fields = {
       code: error.code,
       subject: clipUtf8(error.subject ?? "", 4096),

@@ -15,6 +15,7 @@ export function endOf(error: FshError): SessionEnd {
     case "KICKED":
       return { how: "graceful", error };
     case "PEER_TIMEOUT":
+    case "LINK_TIMEOUT":
     case "HANDSHAKE_TIMEOUT":
     case "STALLED":
     case "TOO_SLOW":

@@ -1,5 +1,6 @@
 import type { FileRegion } from "../base/file_region.ts";
 import { FshError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import type { Descriptors, FileIdentity } from "../native/native.ts";
 import { blockAt, type KnownSums } from "./known_sums.ts";
 import { osError } from "./os_error.ts";
@@ -71,13 +72,24 @@ export class LocalReader implements FileReader {
     return new LocalReader(file, info, { at: offset, left: Math.min(length ?? Infinity, rest) }, options);
   }
 
-  async read(buffer: Uint8Array): Promise<number | null> {
+  read(buffer: Uint8Array): Soon<number | null> {
     if (this.#left === 0) return null;
     try {
       if (this.#astray) this.#file.seekSync(this.#at, Deno.SeekMode.Start);
       this.#astray = false;
       const room = buffer.length > this.#left ? buffer.subarray(0, this.#left) : buffer;
-      const read = await this.#patience.call(() => this.#file.readSync(room), () => this.#file.read(room));
+      if (this.#patience.isExhausted) return this.#readBehind(room);
+      const read = this.#patience.watch(() => this.#file.readSync(room));
+      this.#advance(read ?? 0);
+      return read;
+    } catch (error) {
+      throw osError(error, this.#path);
+    }
+  }
+
+  async #readBehind(room: Uint8Array): Promise<number | null> {
+    try {
+      const read = await this.#file.read(room);
       this.#advance(read ?? 0);
       return read;
     } catch (error) {

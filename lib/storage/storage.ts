@@ -1,6 +1,7 @@
 import type { FileRegion } from "../base/file_region.ts";
 import type { Room } from "../base/arena.ts";
 import type { FshError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 
 export type StoredType = "file" | "directory" | "symlink" | "other";
@@ -31,8 +32,11 @@ export const MAX_REGION = 1024 * 1024;
 export interface FileReader {
   /** As it was when opened. */
   readonly info: Stored;
-  /** Fills some of `buffer` from where the last read ended; null at the end of the file or of the asked length. */
-  read(buffer: Uint8Array): Promise<number | null>;
+  /**
+   * Fills some of `buffer` from where the last read ended; null at the end of the file or of the asked length. Out of a
+   * cache it may be there at once; what fails at once is thrown.
+   */
+  read(buffer: Uint8Array): Soon<number | null>;
   /**
    * Where the storage can: the next bytes, `most` at the most, as a region instead of a `read`; null where they have to be
    * read. Only regions whose CRC-32 is known from an earlier time, unless `unchecked`.

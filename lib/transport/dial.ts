@@ -6,25 +6,46 @@ import { type ConnectOptions, formatAddress } from "./transport.ts";
 /** Milliseconds before the next address is tried beside the one that has not answered (RFC 8305, section 5). */
 const ATTEMPT_DELAY = 250;
 
+/** One attempt to connect, to a numeric address. */
+export interface Attempt<T> {
+  /** Begins it; where it can't be ended by the signal, its connection is closed once it is there. */
+  readonly connect: (address: { hostname: string; port: number; signal: AbortSignal }) => Promise<T>;
+  /** What went wrong, as an FshError about `subject`. */
+  readonly failure: (cause: unknown, subject: string) => FshError;
+  /** What to think of when nobody answers. */
+  readonly hint?: string;
+}
+
+const BY_TCP: Attempt<Deno.TcpConn> = { connect: (address) => Deno.connect(address), failure: connectError };
+
 /**
- * Connects by TCP: tries every address that the host name has, each a little after the one before, and keeps the first
- * that answers.
+ * Connects by TCP, as `dialBy` does it.
  *
  * @throws {FshError} UNKNOWN_HOST, REFUSED, UNREACHABLE, CONNECT_TIMEOUT, naming host, port and addresses
  */
-export async function dial(options: ConnectOptions): Promise<Deno.TcpConn> {
+export function dial(options: ConnectOptions): Promise<Deno.TcpConn> {
+  return dialBy(BY_TCP, options);
+}
+
+/**
+ * Tries every address that the host name has, each a little after the one before, and keeps the first that answers.
+ *
+ * @throws {FshError} UNKNOWN_HOST, CONNECT_TIMEOUT, INTERRUPTED and what the attempt fails with
+ */
+export async function dialBy<T extends { close(): void }>(attempt: Attempt<T>, options: ConnectOptions): Promise<T> {
   const { hostname, port } = options;
   const subject = formatAddress(hostname, port);
   const giveUp = new AbortController();
-  const timedOut = () =>
-    giveUp.abort(new FshError("CONNECT_TIMEOUT", { subject, detail: `within ${options.timeout / 1000} s` }));
+  const within = `within ${options.timeout / 1000} s`;
+  const detail = attempt.hint === undefined ? within : `${within}; ${attempt.hint}`;
+  const timedOut = () => giveUp.abort(new FshError("CONNECT_TIMEOUT", { subject, detail }));
   const timer = options.timeout > 0 ? setTimeout(timedOut, options.timeout) : undefined;
   const interrupted = () => giveUp.abort(new FshError("INTERRUPTED"));
   options.signal?.addEventListener("abort", interrupted);
   try {
     if (options.signal?.aborted) interrupted();
     const addresses = await unlessAborted(resolve(hostname, subject), giveUp.signal);
-    return await race(addresses, port, subject, giveUp.signal);
+    return await race(attempt, { addresses, port, subject, signal: giveUp.signal });
   } finally {
     clearTimeout(timer);
     options.signal?.removeEventListener("abort", interrupted);
@@ -52,7 +73,10 @@ function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 }
 
 /** The first connection that succeeds; the others are closed. With none, the error of the first address. */
-function race(addresses: string[], port: number, subject: string, signal: AbortSignal): Promise<Deno.TcpConn> {
+function race<T extends { close(): void }>(
+  attempt: Attempt<T>,
+  { addresses, port, subject, signal }: { addresses: string[]; port: number; subject: string; signal: AbortSignal },
+): Promise<T> {
   return new Promise((resolve, reject) => {
     const losers = new AbortController();
     const failures: FshError[] = [];
@@ -74,13 +98,13 @@ function race(addresses: string[], port: number, subject: string, signal: AbortS
       if (settled || hostname === undefined) return;
       begun++;
       if (begun < addresses.length) delay = setTimeout(next, ATTEMPT_DELAY);
-      Deno.connect({ hostname, port, signal: losers.signal }).then((connection) => {
+      attempt.connect({ hostname, port, signal: losers.signal }).then((connection) => {
         if (settled) connection.close();
         else settle(() => resolve(connection));
       }, (cause) => {
         if (settled) return;
         const address = formatAddress(hostname, port);
-        failures.push(connectError(cause, address === subject ? subject : `${subject} [${hostname}]`));
+        failures.push(attempt.failure(cause, address === subject ? subject : `${subject} [${hostname}]`));
         if (failures.length === addresses.length) settle(() => reject(failures[0]));
         else next();
       });

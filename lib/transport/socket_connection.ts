@@ -1,13 +1,12 @@
 import type { FileRegion } from "../base/file_region.ts";
-import { FshError } from "../base/errors.ts";
+import type { FshError } from "../base/errors.ts";
 import { isLoopback } from "../base/address.ts";
 import { native } from "../native/load.ts";
-import type { KeepAlive, NativeSocket } from "../native/native.ts";
-import { connectionError } from "./socket_error.ts";
-import { type Connection, formatAddress } from "./transport.ts";
-
-/** 60 s idle, 10 s interval, 3 probes: a peer that vanished is noticed within 90 s even with the heartbeat off. */
-export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 };
+import type { NativeSocket } from "../native/native.ts";
+import type { SocketTuning } from "../native/socket_tuning.ts";
+import { brokenError, sendFileError } from "./socket_error.ts";
+import { type Connection, formatAddress, type SocketReport } from "./transport.ts";
+import { TurnCork } from "./turn_cork.ts";
 
 /**
  * Within one machine there is no congestion to control, and where the system's choice paces what it sends (BBR), its
@@ -16,7 +15,7 @@ export const DEFAULT_KEEPALIVE: KeepAlive = { idle: 60, interval: 10, count: 3 }
 const UNPACED = "reno";
 
 export interface SocketOptions {
-  readonly keepAlive: KeepAlive;
+  readonly tuning: SocketTuning;
   /** Set where TLS is spoken over the socket. */
   readonly tls?: {
     /** Resolves once the handshake is done, before which nothing is read or written; rejects with an FshError. */
@@ -40,13 +39,14 @@ export class SocketConnection implements Connection {
   readonly #failure: (cause: unknown, subject: string) => FshError;
   #ready: Promise<void> | null;
   #native: NativeSocket | null = null;
+  #cork: TurnCork | null = null;
   #writing = false;
   #closed = false;
 
-  constructor(socket: Deno.TcpConn | Deno.TlsConn, { keepAlive, tls }: SocketOptions) {
+  constructor(socket: Deno.TcpConn | Deno.TlsConn, { tuning, tls }: SocketOptions) {
     this.#socket = socket;
     this.#ready = tls?.ready ?? null;
-    this.#failure = tls?.failure ?? connectionError;
+    this.#failure = tls?.failure ?? brokenError;
     this.secure = tls ? true : undefined;
     this.peerName = tls?.peerName;
     if (tls?.answersTo) this.answersTo = tls.answersTo;
@@ -54,15 +54,11 @@ export class SocketConnection implements Connection {
     this.local = formatAddress(localAddr.hostname, localAddr.port);
     this.remote = formatAddress(remoteAddr.hostname, remoteAddr.port);
     try {
-      // A frame is one write, so there is nothing for Nagle's algorithm (RFC 896) to gather. Where TLS is spoken the
-      // runtime does not offer these two.
-      if ("setNoDelay" in socket) {
-        socket.setNoDelay(true);
-        socket.setKeepAlive(true);
-      }
       this.#native = native().sockets?.find({ localAddr, remoteAddr }) ?? null;
-      this.#native?.setNoDelay();
-      this.#native?.setKeepAlive(keepAlive);
+      this.#native?.tune(tuning);
+      if (this.#native && tuning.noDelay === "cork") this.#cork = new TurnCork(this.#native, () => this.#closed);
+      // Where TLS is spoken the runtime does not offer these two.
+      if (!this.#native && "setNoDelay" in socket) tuneByRuntime(socket, tuning);
       if (isLoopback(remoteAddr.hostname)) this.#native?.setCongestionControl(UNPACED);
     } catch {
       // The peer is gone already; the first read says so.
@@ -81,6 +77,7 @@ export class SocketConnection implements Connection {
   async write(bytes: Uint8Array): Promise<number> {
     if (this.#ready) await this.#handshake(this.#ready);
     this.#writing = true;
+    this.#cork?.writing();
     try {
       return await this.#socket.write(bytes);
     } catch (cause) {
@@ -105,10 +102,16 @@ export class SocketConnection implements Connection {
     try {
       return await this.#native?.sendFile(descriptor, offset + at, length - at) ?? 0;
     } catch (cause) {
-      throw new FshError("CONNECTION_RESET", { subject: this.remote, cause });
+      throw sendFileError(cause, this.remote);
     } finally {
       this.#writing = false;
     }
+  }
+
+  inspect(): SocketReport | null {
+    const granted = this.#native?.granted();
+    const info = this.#native?.info();
+    return granted && info ? { granted, info } : null;
   }
 
   isGone(): boolean {
@@ -116,7 +119,9 @@ export class SocketConnection implements Connection {
   }
 
   cork(on: boolean): void {
-    if (!this.#closed) this.#native?.cork(on);
+    if (this.#closed) return;
+    if (this.#cork) this.#cork.hold(on);
+    else this.#native?.cork(on);
   }
 
   async closeWrite(): Promise<void> {
@@ -144,4 +149,10 @@ export class SocketConnection implements Connection {
     this.#native?.reset();
     this.close();
   }
+}
+
+/** As far as the runtime goes. */
+export function tuneByRuntime(socket: Deno.TcpConn, { noDelay, keepAlive }: SocketTuning): void {
+  socket.setNoDelay(noDelay !== "off");
+  socket.setKeepAlive(keepAlive !== "off");
 }

@@ -9,14 +9,33 @@ export function connectionError(cause: unknown, subject: string): FshError {
     cause instanceof Deno.errors.ConnectionReset || cause instanceof Deno.errors.ConnectionAborted ||
     cause instanceof Deno.errors.BrokenPipe
   ) return new FshError("CONNECTION_RESET", { subject, cause });
-  if (cause instanceof Deno.errors.TimedOut) {
-    return new FshError("PEER_TIMEOUT", { subject, detail: "the peer's system did not answer", cause });
-  }
+  if (cause instanceof Deno.errors.TimedOut) return linkTimeout(cause, subject);
   if (/os error (101|113|65|10051|10065)\b|unreachable|no route/i.test(text)) {
     return new FshError("UNREACHABLE", { subject, cause });
   }
   if (/os error (23|24)\b|too many open files/i.test(text)) return new FshError("TOO_MANY_FILES", { subject, cause });
   return new FshError("CONNECTION_LOST", { subject, cause });
+}
+
+/**
+ * As `connectionError`, for a connection that was there. The kernel gives it up for the last thing that it heard of the
+ * peer, be that a router's or its own "unreachable" (tcp(7), EHOSTUNREACH).
+ */
+export function brokenError(cause: unknown, subject: string): FshError {
+  const error = connectionError(cause, subject);
+  return error.error === "UNREACHABLE" ? linkTimeout(cause, subject) : error;
+}
+
+/** As `brokenError`, for sendfile(2), whose failures are Errors with a `code`. */
+export function sendFileError(cause: unknown, subject: string): FshError {
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  if (/^E(TIMEDOUT|HOSTUNREACH|NETUNREACH)$/.test(code)) return linkTimeout(cause, subject);
+  return new FshError("CONNECTION_RESET", { subject, cause });
+}
+
+function linkTimeout(cause: unknown, subject: string): FshError {
+  const detail = "TCP gave up, by --keepalive, --user-timeout or the system's own limits";
+  return new FshError("LINK_TIMEOUT", { subject, detail, cause });
 }
 
 /** As `connectionError`, for a socket of `node:tls` that connects; null: nothing is wrong with the connection itself. */

@@ -1,8 +1,9 @@
 import { Certificate } from "../base/certificate.ts";
 import { FshError, isError } from "../base/errors.ts";
-import type { KeepAlive } from "../native/native.ts";
+import type { GrantedOptions, SocketTuning } from "../native/socket_tuning.ts";
 import { dial } from "./dial.ts";
-import { DEFAULT_KEEPALIVE, SocketConnection } from "./socket_connection.ts";
+import { grantedAt, tuneListener } from "./listening.ts";
+import { SocketConnection, tuneByRuntime } from "./socket_connection.ts";
 import { connectionError, listenError } from "./socket_error.ts";
 import { clientHandshakeError, serverHandshakeError, tlsError } from "./tls_error.ts";
 import {
@@ -13,6 +14,7 @@ import {
   type ListenOptions,
   type Transport,
 } from "./transport.ts";
+import { DEFAULT_TUNING } from "./tuning.ts";
 
 /** What both sides name in the handshake (ALPN, RFC 7301), so that no other protocol is mistaken for this one. */
 export const PROTOCOL = "fsh/1";
@@ -20,7 +22,13 @@ export const PROTOCOL = "fsh/1";
 const OTHER_PROTOCOL = "it speaks TLS, but not FSH/1 in it";
 
 /** What precedes a name that an authority vouches for, in `Connection.peerName`. */
-const BY_NAME = "dns:";
+export const BY_NAME = "dns:";
+
+/** `Connection.answersTo` of a server with this certificate. */
+export function answersTo(certificate: Certificate): (name: string) => boolean {
+  return (name) =>
+    name.startsWith(BY_NAME) ? certificate.isFor(name.slice(BY_NAME.length)) : name === certificate.fingerprint;
+}
 
 /** How long to wait for a port that this process has just left, in milliseconds. */
 const REOPEN_LIMIT = 2_000;
@@ -48,7 +56,7 @@ export interface TlsOptions {
   readonly anchor?: Anchor;
   /** Milliseconds for the TLS handshake of a connecting side; 0: for ever. Default: 10 s. */
   readonly handshakeTimeout?: number;
-  readonly keepAlive?: KeepAlive;
+  readonly tuning?: SocketTuning;
 }
 
 /** FSH/1 over TLS. There is no way from it to plain TCP. */
@@ -56,7 +64,7 @@ export class TlsTransport implements Transport {
   readonly scheme = "fshs";
   readonly #anchor: Anchor;
   readonly #handshakeTimeout: number;
-  readonly #keepAlive: KeepAlive;
+  readonly #tuning: SocketTuning;
   readonly #listeners = new Set<TlsListener>();
   #identity: Identity | undefined;
 
@@ -64,7 +72,7 @@ export class TlsTransport implements Transport {
     this.#identity = options.identity;
     this.#anchor = options.anchor ?? {};
     this.#handshakeTimeout = options.handshakeTimeout ?? 10_000;
-    this.#keepAlive = options.keepAlive ?? DEFAULT_KEEPALIVE;
+    this.#tuning = options.tuning ?? DEFAULT_TUNING;
   }
 
   /**
@@ -75,8 +83,7 @@ export class TlsTransport implements Transport {
     const { hostname, port, signal } = options;
     const subject = formatAddress(hostname, port);
     const tcp = await dial(options);
-    tcp.setNoDelay(true);
-    tcp.setKeepAlive(true);
+    tuneByRuntime(tcp, this.#tuning);
     const { hostname: name = hostname, certificates = [], peerName = `${BY_NAME}${name}` } = this.#anchor;
     let socket: Deno.TlsConn | undefined;
     const shaking = (async () => {
@@ -93,7 +100,7 @@ export class TlsTransport implements Transport {
     try {
       const shaken = await within(shaking, { limit: this.#handshakeTimeout, subject, signal });
       return new SocketConnection(shaken, {
-        keepAlive: this.#keepAlive,
+        tuning: this.#tuning,
         tls: { ready: null, failure: tlsError, peerName },
       });
     } catch (cause) {
@@ -108,7 +115,7 @@ export class TlsTransport implements Transport {
   async listen(options: ListenOptions): Promise<Listener> {
     if (!this.#identity) throw new FshError("CERTIFICATE_UNUSABLE", { detail: "a server needs one" });
     const listener = new TlsListener(options, this.#identity, {
-      keepAlive: this.#keepAlive,
+      tuning: this.#tuning,
       closed: () => this.#listeners.delete(listener),
     });
     this.#listeners.add(listener);
@@ -143,7 +150,7 @@ function open(options: ListenOptions, { cert, key }: Identity): Deno.TlsListener
 class TlsListener implements Listener {
   readonly hostname: string;
   readonly port: number;
-  readonly #own: { readonly keepAlive: KeepAlive; readonly closed: () => void };
+  readonly #own: { readonly tuning: SocketTuning; readonly closed: () => void };
   readonly #reusePort: boolean;
   #identity: Identity;
   #certificate: Certificate;
@@ -156,7 +163,7 @@ class TlsListener implements Listener {
   constructor(
     options: ListenOptions,
     identity: Identity,
-    own: { readonly keepAlive: KeepAlive; readonly closed: () => void },
+    own: { readonly tuning: SocketTuning; readonly closed: () => void },
   ) {
     this.#listener = open(options, identity);
     this.#identity = identity;
@@ -165,6 +172,7 @@ class TlsListener implements Listener {
     this.#reusePort = options.reusePort ?? false;
     this.hostname = this.#listener.addr.hostname;
     this.port = this.#listener.addr.port;
+    tuneListener(this, own.tuning);
   }
 
   /** Handshakes go on beside it, each within the patience of whoever reads first. */
@@ -193,11 +201,9 @@ class TlsListener implements Listener {
     });
     // Told to whoever reads.
     ready.catch(() => {});
-    const certificate = this.#certificate;
-    const answersTo = (name: string) =>
-      name.startsWith(BY_NAME) ? certificate.isFor(name.slice(BY_NAME.length)) : name === certificate.fingerprint;
-    const { keepAlive } = this.#own;
-    return new SocketConnection(socket, { keepAlive, tls: { ready, failure: tlsError, answersTo } });
+    const { tuning } = this.#own;
+    const tls = { ready, failure: tlsError, answersTo: answersTo(this.#certificate) };
+    return new SocketConnection(socket, { tuning, tls });
   }
 
   /** The runtime can't change the certificate of a listener: it is closed and opened again, within a turn or two. */
@@ -230,6 +236,7 @@ class TlsListener implements Listener {
       try {
         this.#listener = open({ hostname, port }, identity);
         this.#open = true;
+        tuneListener(this, this.#own.tuning);
         this.#certificate = Certificate.fromPem(identity.cert);
         return;
       } catch (error) {
@@ -240,12 +247,17 @@ class TlsListener implements Listener {
     }
   }
 
+  inspect(): GrantedOptions | null {
+    return this.#closed ? null : grantedAt(this);
+  }
+
   /** Where a port may have several listeners the next one is there before this one goes. */
   #replace(identity: Identity): void {
     const before = this.#listener;
     this.#listener = open({ hostname: this.hostname, port: this.port, reusePort: true }, identity);
     this.#identity = identity;
     this.#certificate = Certificate.fromPem(identity.cert);
+    tuneListener(this, this.#own.tuning);
     close(before);
   }
 

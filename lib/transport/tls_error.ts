@@ -1,5 +1,5 @@
 import { FshError } from "../base/errors.ts";
-import { connectionError } from "./socket_error.ts";
+import { brokenError, connectionError } from "./socket_error.ts";
 
 /** An error of the runtime's TLS (rustls), told apart by its words: it has no codes. */
 export function tlsError(cause: unknown, subject: string): FshError {
@@ -7,7 +7,7 @@ export function tlsError(cause: unknown, subject: string): FshError {
   if (cause instanceof Deno.errors.UnexpectedEof) {
     return new FshError("CONNECTION_RESET", { subject, detail: "cut off, without the end that TLS has", cause });
   }
-  if (!(cause instanceof Deno.errors.InvalidData)) return connectionError(cause, subject);
+  if (!(cause instanceof Deno.errors.InvalidData)) return brokenError(cause, subject);
   return new FshError("TLS_FAILED", { subject, detail: wordsOf(cause), cause });
 }
 
@@ -44,7 +44,8 @@ export function serverHandshakeError(cause: unknown, subject: string): FshError 
   return failed(words);
 }
 
-function certificateError(cause: Error, subject: string): FshError {
+/** What is wrong with the server's certificate, by the words `invalid peer certificate: …`. */
+export function certificateError(cause: Error, subject: string): FshError {
   const words = wordsOf(cause).replace("invalid peer certificate: ", "");
   const bound = /(not valid (?:after|before)) (\d+)/.exec(words);
   if (bound) {

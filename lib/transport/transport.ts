@@ -1,8 +1,10 @@
 import type { FileRegion } from "../base/file_region.ts";
+import type { GrantedOptions } from "../native/socket_tuning.ts";
+import type { TcpInfo } from "../native/tcp_info.ts";
 
 /**
  * A reliable byte stream between two peers. Reads and writes are partial: either may move fewer bytes than asked.
- * Failures are FshErrors: CONNECTION_RESET (abrupt end), PEER_TIMEOUT (the kernel gave up on the peer),
+ * Failures are FshErrors: CONNECTION_RESET (abrupt end), LINK_TIMEOUT (the kernel gave up on the peer),
  * CONNECTION_LOST (closed on this side).
  */
 export interface Connection {
@@ -30,6 +32,8 @@ export interface Connection {
   readonly writeFile?: ((region: FileRegion, at: number) => Promise<number>) | undefined;
   /** Whether the peer has closed its side or the connection broke, which reading would tell only behind all that waits. */
   isGone?(): boolean;
+  /** What the system tells of the connection; null where it can't be asked. */
+  inspect?(): SocketReport | null;
   /** While on, the system keeps incomplete packets back, so that what is written piece by piece goes out as one. */
   cork?(on: boolean): void;
   /** Says that no more will be written (FIN); reading goes on. */
@@ -40,11 +44,19 @@ export interface Connection {
   abort(): void;
 }
 
+/** What the system tells of one connection. */
+export interface SocketReport {
+  readonly granted: GrantedOptions;
+  readonly info: TcpInfo;
+}
+
 export interface Listener {
   readonly hostname: string;
   readonly port: number;
   /** The next connection. Rejects with TOO_MANY_FILES where descriptors ran out, CONNECTION_LOST once closed. */
   accept(): Promise<Connection>;
+  /** What the system has of the options of the listening socket; null where it can't be asked. */
+  inspect?(): GrantedOptions | null;
   /** Takes no more connections; those accepted stay. May be called again. */
   close(): void;
 }

@@ -1,6 +1,7 @@
 import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { MAX_PATH_BYTES } from "../base/virtual_path.ts";
+import type { BlockLayout, Layout } from "./layout.ts";
 
 /** What a listing or INFO says of one file system object. */
 export interface Entry {
@@ -187,6 +188,8 @@ export interface FieldType<T> {
   readonly max: number;
   /** As PROTOCOL.md describes it. */
   readonly doc: string;
+  /** How it lies on the wire, for whoever reads it without this program. */
+  readonly layout: Layout;
   write(writer: FieldWriter, value: T): void;
   read(reader: FieldReader): T;
 }
@@ -195,6 +198,7 @@ function unsigned(bytes: 1 | 2 | 4): FieldType<number> {
   return {
     max: bytes,
     doc: `u${bytes * 8}`,
+    layout: { kind: "number", bytes },
     write: (writer, value) => writer.unsigned(value, bytes),
     read: (reader) => reader.unsigned(bytes),
   };
@@ -219,6 +223,7 @@ function text(max: number): FieldType<string> {
   return {
     max: 2 + max,
     doc: `u16 length, up to ${max} bytes of UTF-8`,
+    layout: { kind: "text", most: max },
     write(writer, value) {
       if (!value.isWellFormed()) throw new FshError("BAD_UTF8", { detail: "a lone surrogate" });
       writer.text(value, max);
@@ -239,6 +244,7 @@ function texts(count: number, max: number): FieldType<readonly string[]> {
   return {
     max: 1 + count * item.max,
     doc: `u8 count up to ${count}, then each: ${item.doc}`,
+    layout: { kind: "list", count: 1, most: count, item: item.layout },
     write(writer, value) {
       if (value.length > count) throw outOfRange(value.length, `count up to ${count}`);
       writer.unsigned(value.length, 1);
@@ -261,6 +267,7 @@ const NO_MODE = 2 ** 32 - 1;
 const u64: FieldType<number> = {
   max: 8,
   doc: "u64, up to 2^53 - 1",
+  layout: { kind: "number", bytes: 8, most: MAX_INTEGER },
   write: (writer, value) => writer.u64(value),
   read: (reader) => toNumber(reader.u64(), "u64 up to 2^53 - 1"),
 };
@@ -268,6 +275,7 @@ const u64: FieldType<number> = {
 const size: FieldType<number | null> = {
   max: 8,
   doc: "u64, up to 2^53 - 1; all ones: not known, or to the end",
+  layout: { kind: "number", bytes: 8, most: MAX_INTEGER, none: true },
   write: (writer, value) => writer.u64(value ?? NO_SIZE),
   read(reader) {
     const value = reader.u64();
@@ -279,6 +287,7 @@ const size: FieldType<number | null> = {
 const time: FieldType<number | null> = {
   max: 8,
   doc: "i64, milliseconds since 1970-01-01T00:00Z; the smallest i64: not known",
+  layout: { kind: "number", bytes: 8, signed: true, most: MAX_INTEGER, none: true, as: "time" },
   write: (writer, value) => writer.i64(value === null ? NO_TIME : Math.round(value)),
   read(reader) {
     const value = reader.i64();
@@ -289,6 +298,7 @@ const time: FieldType<number | null> = {
 const mode: FieldType<number | null> = {
   max: 4,
   doc: "u32, permission bits 0o7777, of which 0o777 are taken over; all ones: not known",
+  layout: { kind: "number", bytes: 4, most: 0o7777, none: true, as: "octal" },
   write: (writer, value) => writer.unsigned(value === null ? NO_MODE : value & 0o7777, 4),
   read(reader) {
     const value = reader.unsigned(4);
@@ -301,6 +311,7 @@ const mode: FieldType<number | null> = {
 const entryType: FieldType<EntryType> = {
   max: 1,
   doc: `u8: ${ENTRY_TYPES.map((name, code) => `${code} ${name}`).join(", ")}`,
+  layout: { kind: "number", bytes: 1, most: ENTRY_TYPES.length - 1, names: ENTRY_TYPES },
   write: (writer, value) => writer.unsigned(ENTRY_TYPES.indexOf(value), 1),
   read(reader) {
     const code = reader.unsigned(1);
@@ -308,6 +319,13 @@ const entryType: FieldType<EntryType> = {
     if (value === undefined) throw outOfRange(code, "entry type");
     return value;
   },
+};
+
+/** A code of the errors table, or 0. */
+const errorCode: FieldType<number> = {
+  ...unsigned(2),
+  doc: "u16, a code of the errors table or 0",
+  layout: { kind: "number", bytes: 2, names: "errors" },
 };
 
 const path = text(MAX_PATH_BYTES);
@@ -327,6 +345,7 @@ function list<T>(
   return {
     max,
     doc: `u16 count up to ${count}, then each: ${item.doc}`,
+    layout: { kind: "list", count: 2, most: count, item: item.layout },
     write(writer, value) {
       if (value.length > count) throw outOfRange(value.length, `count up to ${count}`);
       writer.unsigned(value.length, 2);
@@ -344,6 +363,16 @@ function list<T>(
 
 const entries = list<Entry>({ count: MAX_PAGE, max: 120 * 1024 }, {
   doc: `name (text up to ${MAX_PATH_BYTES}), type, u64 size, time, mode`,
+  layout: {
+    kind: "record",
+    fields: {
+      name: path.layout,
+      type: entryType.layout,
+      size: u64.layout,
+      modified: time.layout,
+      mode: mode.layout,
+    },
+  },
   write(writer, entry) {
     path.write(writer, entry.name);
     entryType.write(writer, entry.type);
@@ -379,6 +408,18 @@ export const PACKED_OVERHEAD = 2 + 2 + 8 + 8 + 4 + 2 + 64 + 4;
 const packedFile: Omit<FieldType<PackedFile>, "max"> = {
   doc:
     `path (text up to ${MAX_PATH_BYTES}), u16 code of the errors table or 0, u64 size, time, mode, digest (u16 length, up to 64 bytes), content (u32 length: \`size\` or 0)`,
+  layout: {
+    kind: "record",
+    fields: {
+      path: path.layout,
+      code: errorCode.layout,
+      size: u64.layout,
+      modified: time.layout,
+      mode: mode.layout,
+      digest: { kind: "block", length: 2, most: 64 },
+      content: { kind: "block", length: 4, most: 2 ** 32 - 1, holds: "content", sizedBy: "size" },
+    },
+  },
   write(writer, file) {
     path.write(writer, file.path);
     writer.unsigned(file.code, 2);
@@ -429,6 +470,7 @@ export interface Outcome {
 
 const outcomes = list<Outcome>({ count: MAX_FILES, max: 2 + MAX_FILES * (2 + 2 + 256) }, {
   doc: "u16 code of the errors table or 0, detail (text up to 256)",
+  layout: { kind: "record", fields: { code: errorCode.layout, detail: shortText.layout } },
   write(writer, { code, detail }) {
     writer.unsigned(code, 2);
     shortText.write(writer, detail);
@@ -441,11 +483,21 @@ export function entryBytes(entry: Entry): number {
   return 2 + encodeUtf8(entry.name).length + 1 + 8 + 8 + 4;
 }
 
+const block: BlockLayout = { kind: "block", length: 2, most: 4096 };
+
 const bytes: FieldType<Uint8Array> = {
   max: 2 + 4096,
   doc: "u16 length, up to 4096 bytes",
+  layout: block,
   write: (writer, value) => writer.block(value, 4096),
   read: (reader) => reader.block(4096).slice(),
+};
+
+/** What proves who somebody is: traces and captures have zeros in its place, in every mode. */
+const secret: FieldType<Uint8Array> = {
+  ...bytes,
+  doc: "u16 length, up to 4096 bytes, of which traces show nothing",
+  layout: { ...block, holds: "secret" },
 };
 
 /** Every kind of field that a frame may have. */
@@ -453,6 +505,7 @@ export const FIELDS = {
   u8: unsigned(1),
   u16: unsigned(2),
   u32: unsigned(4),
+  errorCode,
   u64,
   size,
   time,
@@ -464,6 +517,7 @@ export const FIELDS = {
   path,
   words: texts(32, 64),
   bytes,
+  secret,
   entryType,
   entries,
   paths: list<string>({ count: MAX_FILES, max: 127 * 1024 }, path),

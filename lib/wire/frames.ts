@@ -71,7 +71,7 @@ export const FRAMES = {
     phases: ["auth"],
     on: "session",
     max: 8192,
-    fields: { method: "word", user: "sentence", data: "bytes" },
+    fields: { method: "word", user: "sentence", data: "secret" },
     doc: "Credentials, or the next step of a challenge and response.",
   },
   CHALLENGE: {
@@ -80,7 +80,7 @@ export const FRAMES = {
     phases: ["auth"],
     on: "session",
     max: 8192,
-    fields: { data: "bytes" },
+    fields: { data: "secret" },
     doc: "The server's step of a challenge and response.",
   },
   READY: {
@@ -125,7 +125,7 @@ export const FRAMES = {
     phases: RUNNING,
     on: "stream",
     max: 2,
-    fields: { code: "u16" },
+    fields: { code: "errorCode" },
     doc: "The sender gives the stream up; neither side sends on it any more.",
   },
   GOAWAY: {
@@ -134,7 +134,7 @@ export const FRAMES = {
     phases: HANDSHAKE,
     on: "session",
     max: 2048,
-    fields: { code: "u16", message: "sentence" },
+    fields: { code: "errorCode", message: "sentence" },
     doc:
       "No new streams; open ones finish, then the sender closes. `code` 0: an ordinary end; else a code of the errors table. `message` says more, for people, and may be empty.",
   },
@@ -144,7 +144,7 @@ export const FRAMES = {
     phases: HANDSHAKE,
     on: "any",
     max: 8192,
-    fields: { code: "u16", subject: "path", detail: "sentence" },
+    fields: { code: "errorCode", subject: "path", detail: "sentence" },
     doc:
       "On a stream: the request failed and the stream is closed. On stream 0: the session has failed and ends. `subject` names what it is about and may be empty, as may `detail`.",
   },

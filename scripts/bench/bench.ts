@@ -14,6 +14,7 @@ import { getFile, getToNull, putFile } from "./files.ts";
 import { type Comparison, measure, type Result, table } from "./measure.ts";
 import { Peers } from "./peers.ts";
 import { catchInterrupts, Interrupted, output } from "./processes.ts";
+import { quicToNull } from "./quic.ts";
 import { tlsGet, tlsToNull } from "./tls.ts";
 import { getTree, putTree } from "./trees.ts";
 import { workers } from "./workers.ts";
@@ -31,6 +32,7 @@ const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>
   "cpu": serverCpu,
   "tls": tlsGet,
   "tls-null": tlsToNull,
+  "quic-null": quicToNull,
   "hooked-get": hookedGet,
   "hooked-requests": hookedRequests,
   "workers": workers,

@@ -4,7 +4,7 @@ import { FSH } from "../../tests/support/program.ts";
 import type { Comparison, Contender } from "./measure.ts";
 import type { Peers } from "./peers.ts";
 import { tarPipe } from "./pipe.ts";
-import { output, run } from "./processes.ts";
+import { helper, output, run } from "./processes.ts";
 import { startSftp } from "./sftp.ts";
 import { bytesPerSecond, copying, draining, same } from "./workspace.ts";
 
@@ -38,6 +38,14 @@ export async function getFile(peers: Peers): Promise<Comparison> {
   }
   const tar = await tarPipe(peers, { folder: served, name: "file", makes, rivals: [{ ours: "fsh" }] });
   if (tar) contenders.push(tar);
+  const bare = await peers.helper("raw_stream.ts", "serve", source);
+  contenders.push(copying({
+    name: "a bare stream, Deno's limit",
+    rivals: [{ ours: "fsh" }],
+    source,
+    makes,
+    command: helper("raw_stream.ts", "save", `${bare}`, makes),
+  }));
   const limit = await iperf(peers);
   if (limit) contenders.push(limit);
   const title = `get ${work.size} MiB into a file`;

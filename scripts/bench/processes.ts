@@ -95,7 +95,8 @@ export async function stop({ child, complaints }: Started): Promise<void> {
 
 /** The command that starts a script beside this one. */
 export function helper(file: string, ...args: string[]): string[] {
-  return [Deno.execPath(), "run", "--quiet", "--allow-net", join(import.meta.dirname ?? "", file), ...args];
+  const rights = ["--allow-net", "--allow-read", "--allow-write"];
+  return [Deno.execPath(), "run", "--quiet", ...rights, join(import.meta.dirname ?? "", file), ...args];
 }
 
 /** Where a program is; the folders for servers count, too. Null if it is not installed. */

@@ -3,14 +3,13 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { toText } from "@std/streams";
 import { randomBytes } from "node:crypto";
+import { equalBytes } from "../../lib/base/bytes.ts";
 import { eventually, fsh, names, type Outcome, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
 
 const ignore = Deno.build.os === "windows";
 const linux = { ignore: Deno.build.os !== "linux" };
 /** What a terminal would take for a colour. */
 const RED = "\x1b[31mred";
-/** Bytes per second of a server that takes its time. */
-const RATE = ["--limit-rate", "4M"];
 
 /** A folder for the sockets of one user, and how fsh finds it. */
 async function place() {
@@ -32,11 +31,22 @@ async function place() {
   };
 }
 
-/** A transfer that runs until somebody ends it. */
+/** A transfer that takes so long that it is still under way when somebody ends it. */
 function start(args: readonly string[]): { readonly ended: Promise<Outcome> } {
-  const child = spawnFsh(args);
-  const ended = Promise.all([child.status, toText(child.stdout), toText(child.stderr)]);
-  return { ended: ended.then(([{ code }, out, err]) => ({ code, out, err })) };
+  return { ended: outcome(spawnFsh(args)) };
+}
+
+async function outcome(child: Deno.ChildProcess): Promise<Outcome> {
+  const [{ code }, out, err] = await Promise.all([child.status, toText(child.stdout), toText(child.stderr)]);
+  return { code, out, err };
+}
+
+/** A put whose content comes as the test wants. */
+function startPut(url: string) {
+  let feed: ReadableStreamDefaultController<Uint8Array> | undefined;
+  const stdin = new ReadableStream<Uint8Array>({ start: (controller) => void (feed = controller) });
+  const ended = outcome(spawnFsh(["put", "-", url], { stdin }));
+  return { ended, write: (bytes: Uint8Array) => feed?.enqueue(bytes), finish: () => feed?.close() };
 }
 
 interface Session {
@@ -47,13 +57,32 @@ interface Session {
   readonly streams: readonly { readonly command: string; readonly path: string; readonly bytes: number }[];
 }
 
-/** Sessions that are busy with a request that has moved something. */
-async function busySession(run: (...args: string[]) => Promise<Outcome>): Promise<Session> {
-  return await eventually("a session that moves bytes", 20_000, async () => {
-    const { out } = await run("sessions", "--json");
-    const sessions = out.trim().split("\n").filter((line) => line !== "").map((line): Session => JSON.parse(line));
-    return sessions.find(({ streams, rate }) => rate > 0 && streams.some(({ bytes }) => bytes > 0));
+type Run = (...args: string[]) => Promise<Outcome>;
+
+async function sessions(run: Run): Promise<Session[]> {
+  const { out } = await run("sessions", "--json");
+  return out.trim().split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+}
+
+/** A session with a request that has moved something, and, if asked for, still does. */
+async function busySession(run: Run, { moving = false } = {}): Promise<Session> {
+  return await eventually("a session that moves bytes", 30_000, async () => {
+    const found = await sessions(run);
+    return found.find(({ streams, rate }) => (rate > 0 || !moving) && streams.some(({ bytes }) => bytes > 0));
   });
+}
+
+/** Most of a minute at this rate, and most of it holes. */
+const LARGE = 200_000_000;
+const SLOWLY = ["--limit-rate", "4M", "--compress", "never"];
+
+async function makeLarge(path: string): Promise<void> {
+  await Deno.writeFile(path, randomBytes(1_000_000));
+  await Deno.truncate(path, LARGE);
+}
+
+async function assertSame(one: string, other: string): Promise<void> {
+  assert(equalBytes(await Deno.readFile(one), await Deno.readFile(other)), `${one} and ${other} differ`);
 }
 
 Deno.test({
@@ -61,12 +90,11 @@ Deno.test({
   ignore,
 }, async () => {
   await using local = await place();
-  await using server = await ServerProcess.start({ env: local.env, args: RATE });
-  const content = randomBytes(24_000_000);
-  await Deno.writeFile(join(server.folder, RED), content);
+  await using server = await ServerProcess.start({ env: local.env });
+  await makeLarge(join(server.folder, RED));
   const copy = join(local.path, "copy");
-  const client = start(["get", `${server.url}${encodeURIComponent(RED)}`, copy]);
-  const { id, sent, received, streams } = await busySession(local.run);
+  const client = start(["get", ...SLOWLY, `${server.url}${encodeURIComponent(RED)}`, copy]);
+  const { id, sent, received, streams } = await busySession(local.run, { moving: true });
   assertEquals(id, "1");
   assertEquals(streams.map(({ command, path }) => [command, path]), [["GET", `/${RED}`]]);
   assert(sent >= (streams[0]?.bytes ?? 0) && received > 0 && received < 100_000);
@@ -75,7 +103,7 @@ Deno.test({
   assertMatch(people.out, /^ID +USER +FROM/);
   assertMatch(
     people.out,
-    /\n1 +- +127\.0\.0\.1:\d+ +0:\d\d +- +\d+ B +[\d.]+ MiB +[\d.]+ [KM]iB\/s +GET \/\\x1b\[31mred /,
+    /\n1 +- +127\.0\.0\.1:\d+ +0:\d\d +- +\d+ B +[\d.]+ MiB +[\d.]+ [KM]?i?B\/s +GET \/\\x1b\[31mred /,
   );
   assert(!people.out.includes("\x1b"));
   assert(!(await local.run("sessions", "--json")).out.includes("\x1b"));
@@ -96,7 +124,7 @@ Deno.test({
   const again = await fsh(["get", "--resume", `${server.url}${encodeURIComponent(RED)}`, copy]);
   assertEquals(again.code, 0, again.err);
   assertMatch(again.err, /going on behind/);
-  assertEquals(await Deno.readFile(copy), new Uint8Array(content));
+  await assertSame(copy, join(server.folder, RED));
 });
 
 Deno.test({
@@ -104,24 +132,24 @@ Deno.test({
   ignore,
 }, async () => {
   await using local = await place();
-  await using server = await ServerProcess.start({ env: local.env, args: ["--durability", "none", ...RATE] });
-  const content = randomBytes(16_000_000);
+  await using server = await ServerProcess.start({ env: local.env, args: ["--durability", "none"] });
   const source = join(local.path, "source");
-  await Deno.writeFile(source, content);
-  await Deno.writeFile(join(server.folder, "other"), content.subarray(0, 6_000_000));
-  const put = start(["put", source, `${server.url}new`]);
+  await makeLarge(source);
+  const put = start(["put", ...SLOWLY, source, `${server.url}new`]);
   const { id } = await busySession(local.run);
-  const other = start(["get", "--checksum", "sha256", `${server.url}other`, join(local.path, "other")]);
-  await server.logged(/session opened .*session=2/);
+  const other = startPut(`${server.url}other`);
+  other.write(randomBytes(100_000));
+  await eventually("another session", 30_000, async () => (await sessions(local.run)).length === 2);
   assertEquals((await local.run("kick", id)).code, 0);
   const { code, err } = await put.ended;
   assertEquals(code, 3, err);
   assertStringIncludes(err, "the server's operator has ended the session");
-  assertEquals(names(server.folder).filter((name) => !name.startsWith(".fsh-part-")), ["other"]);
+  assertEquals(names(server.folder).filter((name) => !name.startsWith(".fsh-part-")), []);
   const again = await fsh(["put", "--resume", source, `${server.url}new`]);
   assertEquals(again.code, 0, again.err);
   assertMatch(again.err, /going on behind/);
-  assertEquals(await Deno.readFile(join(server.folder, "new")), new Uint8Array(content));
+  await assertSame(source, join(server.folder, "new"));
+  other.finish();
   assertEquals((await other.ended).code, 0);
   assertEquals(names(server.folder), ["new", "other"]);
 });
@@ -129,12 +157,12 @@ Deno.test({
 Deno.test(
   { name: "sockets have their state, queues, timer and owner; FSH_NATIVE=off what is known without", ...linux },
   async () => {
-    for (const [host, native] of [["127.0.0.1", ""], ["::1", ""], ["127.0.0.1", "off"]] as const) {
+    for (const [host, native] of [["::1", ""], ["127.0.0.1", "off"]] as const) {
       await using local = await place();
       const env = { ...local.env, FSH_NATIVE: native };
-      await using server = await ServerProcess.start({ env, args: ["--host", host, ...RATE] });
-      await Deno.writeFile(join(server.folder, "file"), new Uint8Array(20_000_000));
-      const client = start(["get", "-q", `${server.url}file`, "-"]);
+      await using server = await ServerProcess.start({ env, args: ["--host", host] });
+      const client = startPut(`${server.url}new`);
+      client.write(new Uint8Array(100_000));
       await busySession(local.run);
       const { out, code, err } = await local.run("sockets", "--json");
       assertEquals(code, 0, err);
@@ -144,7 +172,7 @@ Deno.test(
       assertEquals(listening?.state, native === "off" ? undefined : "LISTEN");
       const [one, ...more] = found.filter(({ session }) => session === "1");
       assertEquals(more, []);
-      assertEquals([one.local, one.commands], [`${address}:${server.port}`, ["GET"]]);
+      assertEquals([one.local, one.commands], [`${address}:${server.port}`, ["PUT"]]);
       assertEquals(one.state, native === "off" ? null : "ESTAB");
       if (native !== "off") {
         assertEquals(listening.local, `${address}:${server.port}`);
@@ -154,9 +182,10 @@ Deno.test(
       const people = await local.run("sockets");
       assertMatch(
         people.out,
-        native === "off" ? /tcp +- +- +- / : /tcp +ESTAB +\d+ +\d+ +\S+ +\S+ +\S+ [\d.]+s .*1 +- +GET/,
+        native === "off" ? /tcp +- +- +- / : /tcp +ESTAB +\d+ +\d+ +\S+ +\S+ +\S+ [\d.]+s .*1 +- +PUT/,
       );
       assertEquals((await local.run("kick", "1")).code, 0);
+      client.finish();
       assertEquals((await client.ended).code, 3);
     }
   },
@@ -164,23 +193,26 @@ Deno.test(
 
 Deno.test({ name: "drain ends the server once what runs is done, and tells how far it is", ignore }, async () => {
   await using local = await place();
-  await using server = await ServerProcess.start({ env: local.env, args: RATE });
-  const content = randomBytes(12_000_000);
-  await Deno.writeFile(join(server.folder, "file"), content);
-  const copy = join(local.path, "copy");
-  const client = start(["get", `${server.url}file`, copy]);
+  await using server = await ServerProcess.start({ env: local.env });
+  const content = randomBytes(1_000_000);
+  const put = startPut(`${server.url}file`);
+  put.write(content.slice(0, 100_000));
   await busySession(local.run);
   const first = await local.run("drain");
   assertEquals(first.out, "draining for 30 s at the most: 1 sessions, 1 requests under way\n");
-  const waited = await local.run("drain", "--wait");
+  const waiting = outcome(spawnFsh(["drain", "--wait"], { env: local.env }));
+  await eventually("the second drain", 20_000, () => server.log.match(/request=drain/g)?.length === 2);
+  assertEquals((await fsh(["ls", server.url])).code, 3);
+  put.write(content.slice(100_000));
+  put.finish();
+  const [{ code, err }, waited] = await Promise.all([put.ended, waiting]);
+  assertEquals(code, 0, err);
   assertEquals(waited.code, 0, waited.err);
   assertMatch(
     waited.out,
     /^draining for 30 s at the most: 1 sessions, 1 requests under way\n(.*\n)*drained: no session is left\n$/,
   );
-  const { code, err } = await client.ended;
-  assertEquals(code, 0, err);
-  assertEquals(await Deno.readFile(copy), new Uint8Array(content));
+  assertEquals(await Deno.readFile(join(server.folder, "file")), new Uint8Array(content));
   assertEquals((await server.child.status).code, 0);
   assertEquals(local.sockets(), []);
   const gone = await local.run("drain");
@@ -273,5 +305,10 @@ Deno.test(
     assertEquals(names(join(local.path, "config", "fsh", "run")).length, 1);
     assertEquals((await local.run("sessions")).code, 0);
     assertEquals(await elsewhere.stop(), 0);
+    // Nowhere to put it: that is said, and the server starts all the same.
+    const nowhere = { HOME: "/proc/nothing", XDG_RUNTIME_DIR: "", XDG_CONFIG_HOME: "" };
+    await using homeless = await ServerProcess.start({ env: nowhere });
+    await homeless.logged(/no control socket; --control PATH/);
+    assertEquals((await fsh(["ls", homeless.url])).code, 0);
   },
 );

@@ -50,7 +50,10 @@ for (const way of ["", "off"]) {
         [["mkdir", "/folder"], ""],
         [["mv", "/a", "/folder/a"], ""],
         [["rm", "/folder/a"], ""],
-        [["ping", "-c", "1", server.url], "from"],
+        [["ping", "-c", "1", "--trace", "pings", server.url], "from"],
+        [["trace", "pings"], "ping"],
+        [["dissector"], "proto("],
+        [["doctor"], "loopback"],
         [["plugin", "check", "rules.js"], "rules"],
         [["explain", "--plugin", "rules.js", "get", "/locked2"], "allowed"],
         [["keygen", "key"], ""],
@@ -64,6 +67,11 @@ for (const way of ["", "off"]) {
     assertEquals((await fsh(["get", "/locked", "-"], { env })).code, 4);
     check("serve", server.log, way);
     seen.add("serve");
+    // Whether there is a network, and a server on it, is not ours to say.
+    const { code, err } = await fsh(["discover", "--time", "100ms"], { env });
+    assert([0, 3, 5].includes(code) && !err.includes("INTERNAL"), err);
+    check("discover", err, way);
+    seen.add("discover");
     Object.assign(env, { XDG_CONFIG_HOME: at("config"), FSH_TOKEN: "" });
     await using encrypted = await ServerProcess.start({ env, args: ["--tls"] });
     // Whom a command meets for the first time, it remembers.

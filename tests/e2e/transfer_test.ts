@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { createHash, randomBytes } from "node:crypto";
-import { FSH, fsh, names, scratch, ServerProcess } from "../support/program.ts";
+import { partFiles } from "../support/old_file.ts";
+import { eventually, FSH, fsh, names, scratch, ServerProcess } from "../support/program.ts";
 
 const ODD_NAMES = ["tệp tin có dấu.txt", "two  spaces", "-dash", "line\nbreak", "per%20cent", "trailing.", "😀", "#?&"];
 
@@ -137,7 +138,7 @@ Deno.test("exit status 6: a source that shrinks while it is read leaves the old 
   await Deno.writeTextFile(`${server.folder}/target`, "old");
   await Deno.truncate(await touch(file), 20_000_000_000);
   const running = fsh(["put", "-q", file, `${server.url}target`]);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await eventually("the put to have begun", 20_000, () => partFiles(server.folder).some(isBegun));
   await Deno.truncate(file, 1000);
   const { code, err } = await running;
   assertEquals(code, 6, err);
@@ -145,6 +146,10 @@ Deno.test("exit status 6: a source that shrinks while it is read leaves the old 
   assertEquals(await Deno.readTextFile(`${server.folder}/target`), "old");
   assertEquals(names(server.folder), ["target"]);
 });
+
+function isBegun(part: string): boolean {
+  return Deno.statSync(part).size > 0;
+}
 
 async function touch(path: string): Promise<string> {
   await Deno.writeFile(path, new Uint8Array());

@@ -306,6 +306,7 @@ test("what can't be divided among so many workers is refused, with what to do", 
     const [args, words] of [
       [["--workers", "0"], /--workers 0.*1/],
       [["--workers", "65"], /--workers 65.*64/],
+      [["--workers", "2", "--classic", "0"], /--workers 2: .*not together with --classic/],
       [["--workers", "3", "--max-open-files", "2"], /--workers 3: .*less than one open file for each/],
       [["--workers", "4", "--max-memory", "200M"], /--max-memory 200M.*at least/],
     ] as const

@@ -6,6 +6,7 @@ import { HookRunner } from "../../lib/hooks/runner.ts";
 import { InProcessHost } from "../../lib/hooks/in_process.ts";
 import type { Plugin } from "../../lib/hooks/plugin.ts";
 import { WorkerPool } from "../../lib/server/workers/worker_pool.ts";
+import { DEFAULT_TUNING } from "../../lib/transport/tuning.ts";
 import { eventually } from "../support/program.ts";
 
 /** Two workers that can be made to fail. */
@@ -35,6 +36,7 @@ class Scene implements AsyncDisposable {
       hostname: "127.0.0.1",
       port: 0,
       identity: undefined,
+      tuning: DEFAULT_TUNING,
     });
     const hosts = options.plugin ? [await InProcessHost.start(options.plugin, { log })] : [];
     await pool.serve({

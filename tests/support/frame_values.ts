@@ -32,6 +32,7 @@ const VALUES: { readonly [N in FieldName]: (random: Random) => FieldValue<N> } =
   u8: unsigned(256),
   u16: unsigned(65536),
   u32: unsigned(2 ** 32),
+  errorCode: unsigned(65536),
   u64: integer,
   size: (random) => random.chance(20) ? null : integer(random),
   time: (random) => random.pick([null, 0, -1, 1_700_000_000_000, MAX_INTEGER, -MAX_INTEGER]),
@@ -41,6 +42,7 @@ const VALUES: { readonly [N in FieldName]: (random: Random) => FieldValue<N> } =
   path: text(4096),
   words: (random) => Array.from({ length: random.pick([0, 1, 3, 32]) }, () => text(64)(random)),
   bytes,
+  secret: bytes,
   entryType: (random) => random.pick(ENTRY_TYPES),
   entries: (random) =>
     Array.from({ length: random.pick([0, 1, 2, 5]) }, () => ({

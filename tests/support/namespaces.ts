@@ -50,7 +50,8 @@ export class TwoHosts implements AsyncDisposable {
   }
 }
 
-async function ip(...args: string[]): Promise<void> {
+/** Runs ip(8). */
+export async function ip(...args: string[]): Promise<void> {
   const { success, stderr } = await new Deno.Command("ip", { args }).output();
   if (!success) throw new Error(`ip ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }

@@ -1,5 +1,6 @@
 import { dirname, fromFileUrl, join } from "@std/path";
 import { toText } from "@std/streams";
+import { schemeOptions, urlOf } from "./scheme.ts";
 
 /** The compiled executable; `scripts/deno task compile` makes it. */
 export const FSH = Deno.env.get("FSH_EXECUTABLE") ??
@@ -76,21 +77,23 @@ export class ServerProcess implements AsyncDisposable {
   ): Promise<ServerProcess> {
     const folder = options.folder ?? await Deno.makeTempDir({ prefix: "fsh-e2e-" });
     const [program = FSH, ...before] = options.command ?? [FSH];
+    const overQuic = await schemeOptions(options.args ?? []);
     const child = new Deno.Command(program, {
-      args: [...before, "serve", folder, "--port", "0", ...options.args ?? []],
+      args: [...before, "serve", folder, "--port", "0", ...overQuic, ...options.args ?? []],
       env: { FSH_LOG: "", ...options.env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
     }).spawn();
     const out = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
+    const found = () => line.includes("\n") ? urlOf(line, overQuic.length > 0) : undefined;
     let line = "";
-    while (!line.includes("\n")) {
+    while (found() === undefined) {
       const { value, done } = await out.read();
       if (done) throw new Error(`fsh serve did not start: ${await toText(child.stderr)}`);
       line += value;
     }
-    const url = /fshs?:\/\/\S+?\//.exec(line)?.[0] ?? "";
+    const url = found() ?? "";
     const server = new ServerProcess(folder, url, child, out);
     server.#printed = line.slice(line.indexOf("\n") + 1);
     server.ready = line;
@@ -102,7 +105,7 @@ export class ServerProcess implements AsyncDisposable {
   }
 
   get port(): number {
-    return Number(new URL(this.url.replace(/^fshs?:/, "http:")).port);
+    return Number(new URL(this.url.replace(/^fsh[sq]?:/, "http:")).port);
   }
 
   /** What it has printed on standard output since it was ready. */

@@ -4,6 +4,7 @@ import type { Generation, RemoteCall } from "../../hooks/remote_host.ts";
 import type { LocalOptions } from "../../storage/local.ts";
 import type { Identity } from "../../transport/tls.ts";
 import type { LoadFact, SessionFact } from "../control.ts";
+import type { SocketTuning } from "../../transport/tuning.ts";
 import type { Metric } from "../metrics.ts";
 import type { ServerOptions } from "../server.ts";
 
@@ -13,6 +14,7 @@ export interface Place {
   readonly port: number;
   /** With it, TLS is spoken. */
   readonly identity: Identity | undefined;
+  readonly tuning: SocketTuning;
 }
 
 /** Settings of a server that can be told to another thread. */

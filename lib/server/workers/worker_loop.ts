@@ -56,9 +56,9 @@ class WorkerLoop {
     return this.#server;
   }
 
-  async #listen({ hostname, port, identity }: Place) {
-    this.#tls = identity ? new TlsTransport({ identity }) : null;
-    const transport = this.#tls ?? new TcpTransport();
+  async #listen({ hostname, port, identity, tuning }: Place) {
+    this.#tls = identity ? new TlsTransport({ identity, tuning }) : null;
+    const transport = this.#tls ?? new TcpTransport(tuning);
     this.#bound = await BoundTransport.bind(transport, { hostname, port, reusePort: true });
     const { listener } = this.#bound;
     return { hostname: listener.hostname, port: listener.port };

@@ -100,8 +100,12 @@ export class WorkerPool {
     }
   }
 
+  get scheme(): string {
+    return this.#place.identity ? "fshs" : "fsh";
+  }
+
   get url(): string {
-    return `${this.#place.identity ? "fshs" : "fsh"}://${formatAddress(this.hostname, this.port)}/`;
+    return `${this.scheme}://${formatAddress(this.hostname, this.port)}/`;
   }
 
   /** Clients that are here. */

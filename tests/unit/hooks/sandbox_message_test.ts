@@ -63,6 +63,11 @@ Deno.test("messages come out as they went in, wherever the stream is cut", async
   }
 });
 
+Deno.test("an empty chunk, the last of each put, is bytes as well", async () => {
+  const sent = call(new Uint8Array());
+  assertEquals(await read<ToSandbox>(encodeSandboxMessages([sent])), [sent]);
+});
+
 Deno.test("large messages, many at once and large after small", async () => {
   const large = new Uint8Array(3 * 1024 * 1024).map((_, index) => index);
   const [back] = await read<ToSandbox>(encodeSandboxMessages([call(large, bytesOf(5))]), () => 50_000);

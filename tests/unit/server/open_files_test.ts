@@ -31,6 +31,24 @@ Deno.test("whoever finds all slots taken waits in line, and is refused by name w
   assertEquals([slots.held, clock.pending], [0, 0]);
 });
 
+Deno.test("few requests of a session wait, the others are refused at once; another session waits beside them", async () => {
+  const clock = new ManualClock();
+  const all = new FileSlots(2, clock);
+  const [greedy, other] = [all.join(), all.join()];
+  await greedy.take("/held");
+  const give = await greedy.take("/held, too");
+  const waiting = Array.from({ length: 40 }, (_, i) => greedy.take(`/${i}`).then(() => true, () => false));
+  await settle();
+  assertEquals(clock.pending, 32);
+  await assertFails(() => greedy.take("/more"), "TOO_MANY_FILES");
+  const fair = other.take("/other");
+  give();
+  (await fair)();
+  clock.advance(FILE_PATIENCE);
+  assertEquals((await Promise.all(waiting)).filter(Boolean).length, 1);
+  assertEquals([all.held, greedy.waiting, clock.pending], [2, 0, 0]);
+});
+
 Deno.test("a file holds its slot from its opening to its end, whatever that is", async () => {
   const slots = new FileSlots(10);
   const storage = new CountedStorage(new MemoryStorage(), slots.join());
