@@ -33,7 +33,7 @@ const V8_FLAGS = [
 ].join();
 
 /** Files that the program starts as Workers, by a URL beside the file that does so. */
-const WORKERS = ["lib/hooks/sandbox_worker.ts"];
+const WORKERS = ["lib/hooks/sandbox_worker.ts", "lib/cli/serve_worker.ts"];
 
 /** A compiled executable ends in: magic, two u32, and a u64 (little-endian) that counts the bytes before these 24. */
 const TRAILER_BYTES = 24;

@@ -84,6 +84,7 @@ export const ERRORS = {
     retryable: false,
     message: "the server's certificate is marked as revoked",
   },
+  WORKER_LOST: { code: 89, exit: 1, retryable: true, message: "a worker of the server has failed" },
 
   // fsh doctor.
   NOTHING_TRIED: { code: 94, exit: 1, retryable: false, message: "nothing could be tried out" },

@@ -28,12 +28,21 @@ export class Log {
   }
 
   with(fields: LogFields): Log {
-    return new Log(LOG_LEVELS[this.#level] ?? "info", this.#sink, { ...this.#fields, ...fields });
+    return new Log(this.level, this.#sink, { ...this.#fields, ...fields });
   }
 
   /** One whose records pass through `wrap`, which gets this one's sink. */
   through(wrap: (sink: LogSink) => LogSink): Log {
-    return new Log(LOG_LEVELS[this.#level] ?? "info", wrap(this.#sink), this.#fields);
+    return new Log(this.level, wrap(this.#sink), this.#fields);
+  }
+
+  get level(): LogLevel {
+    return LOG_LEVELS[this.#level] ?? "info";
+  }
+
+  /** Takes a record that another thread has made, for this level. */
+  pass(record: LogRecord): void {
+    this.#sink({ ...record, fields: { ...this.#fields, ...record.fields } });
   }
 
   enabled(level: LogLevel): boolean {

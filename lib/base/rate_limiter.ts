@@ -3,11 +3,19 @@ import { type Clock, systemClock } from "./clock.ts";
 /** Bytes may go this much ahead of the rate, in milliseconds of it. */
 const BURST = 100;
 
+/** What holds transfers to a rate. */
+export interface Rate {
+  /** Largest chunk to ask for, in bytes: a tenth of a second's worth. */
+  readonly chunk: number;
+  /** Undefined if the bytes may go at once; else resolves when they may. */
+  take(bytes: number): Promise<void> | undefined;
+}
+
 /**
  * Holds all who share it to one rate. Whoever asks first goes first, and everybody asks for a chunk at a time, so that
  * many share it evenly.
  */
-export class RateLimiter {
+export class RateLimiter implements Rate {
   readonly #perMs: number;
   readonly #clock: Clock;
   /** When all that was granted so far will have passed at the rate. */
@@ -20,12 +28,10 @@ export class RateLimiter {
     this.#free = clock.now();
   }
 
-  /** Largest chunk to ask for, in bytes: a tenth of a second's worth. */
   get chunk(): number {
     return Math.max(4096, Math.floor(this.#perMs * 100));
   }
 
-  /** Undefined if the bytes may go at once; else resolves when they may. */
   take(bytes: number): Promise<void> | undefined {
     const now = this.#clock.now();
     this.#free = Math.max(this.#free, now) + bytes / this.#perMs;

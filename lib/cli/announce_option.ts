@@ -1,7 +1,7 @@
 import { isLoopback } from "../base/address.ts";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { BoundTransport } from "../transport/bound.ts";
+import type { Listener } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
 
 export const ANNOUNCE_OPTION: OptionRow = {
@@ -23,8 +23,9 @@ export interface Presence extends AsyncDisposable {
  */
 export async function announceServer(
   args: Args,
-  { transport, fingerprint, log }: {
-    readonly transport: BoundTransport;
+  { scheme, listener, fingerprint, log }: {
+    readonly scheme: string;
+    readonly listener: Pick<Listener, "hostname" | "port">;
     readonly fingerprint: () => string | undefined;
     readonly log: Log;
   },
@@ -32,7 +33,7 @@ export async function announceServer(
   if (!args.has(ANNOUNCE_OPTION.name)) {
     return { withdraw: () => Promise.resolve(), [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const { scheme, listener: { hostname: bound, port } } = transport;
+  const { hostname: bound, port } = listener;
   const { checkServiceName, isScheme } = await import("../discovery/service.ts");
   const name = checkServiceName(args.value(ANNOUNCE_OPTION.name));
   if (isLoopback(bound)) {

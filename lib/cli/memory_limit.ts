@@ -12,11 +12,15 @@ const MIB = 1024 ** 2;
  * collector has not come to yet. Measured: 65 to 75 MiB at rest; the rest is for garbage.
  */
 export const RUNTIME = 160 * MIB;
+/**
+ * What each event loop takes beside that where there are several, in bytes: its own heap, machine code and pooled buffers.
+ */
+const WORKER = 40 * MIB;
+/** Less than this is of no use to an event loop, in bytes. */
+const LEAST_FOR_SESSIONS = 32 * MIB;
 /** By default a server takes a quarter of the memory there is, and no more than this, in bytes. */
 const DEFAULT_MOST = 2048 * MIB;
 const DEFAULT_PART = 4;
-/** Less than this is of no use, in bytes. */
-const LEAST = RUNTIME + 32 * MIB;
 
 export const MEMORY_OPTION: OptionRow = {
   name: LIMITS.memory.option,
@@ -34,20 +38,22 @@ export interface MemoryLimit {
   readonly budget: MemoryBudget;
 }
 
-/** @throws {FshError} USAGE for too little */
-export async function memoryLimit(args: Args): Promise<MemoryLimit> {
+/** For so many event loops. @throws {FshError} USAGE for too little */
+export async function memoryLimit(args: Args, loops = 1): Promise<MemoryLimit> {
   const text = args.value(MEMORY_OPTION.name);
+  const runtime = RUNTIME + (loops > 1 ? loops * WORKER : 0);
+  const least = runtime + loops * LEAST_FOR_SESSIONS;
   const bound = text === LIMITS.memory.default
-    ? Math.max(LEAST, await defaultBound())
+    ? Math.max(least, await defaultBound())
     : parseSize(MEMORY_OPTION.name, text);
-  if (bound < LEAST) {
-    const detail = `it takes at least ${formatBytes(LEAST)}, of which ${
-      formatBytes(RUNTIME)
+  if (bound < least) {
+    const detail = `it takes at least ${formatBytes(least)}, of which ${
+      formatBytes(runtime)
     } are for the program itself`;
     throw new FshError("USAGE", { subject: `--${MEMORY_OPTION.name} ${text}`, detail });
   }
-  const budget = new MemoryBudget({ bytes: bound - RUNTIME });
-  return { bound, runtime: RUNTIME, sessions: budget.sessions, budget };
+  const budget = new MemoryBudget({ bytes: bound - runtime });
+  return { bound, runtime, sessions: budget.sessions, budget };
 }
 
 /** One line that says what the bound is and how it comes about. */

@@ -1,5 +1,5 @@
 import type { Log } from "../base/log.ts";
-import type { Metrics } from "../server/metrics.ts";
+import type { MetricsSource } from "../server/metrics_page.ts";
 import { listenError } from "../transport/socket_error.ts";
 import { formatAddress } from "../transport/transport.ts";
 import type { Args, OptionRow } from "./args.ts";
@@ -16,7 +16,7 @@ export const METRICS_OPTION: OptionRow = {
  *
  * @throws {FshError} USAGE, ADDRESS_IN_USE, ADDRESS_UNAVAILABLE, PORT_DENIED, UNKNOWN_HOST
  */
-export async function serveMetrics(args: Args, metrics: Metrics, log: Log): Promise<AsyncDisposable> {
+export async function serveMetrics(args: Args, metrics: MetricsSource, log: Log): Promise<AsyncDisposable> {
   if (!args.has(METRICS_OPTION.name)) return { [Symbol.asyncDispose]: () => Promise.resolve() };
   const { hostname, port } = parsePlace(args.value(METRICS_OPTION.name));
   const { metricsPage } = await import("../server/metrics_page.ts");

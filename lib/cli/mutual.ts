@@ -13,11 +13,12 @@ export const MUTUAL_OPTION: OptionRow = {
 /** The certificates of --mutual, read anew when asked to. */
 export class MutualTrust {
   readonly #file: string;
-  #trust: ClientTrust;
+  #read: Read;
+  #tell: ((pem: string) => Promise<void>) | undefined;
 
-  private constructor(file: string, trust: ClientTrust) {
+  private constructor(file: string, read: Read) {
     this.#file = file;
-    this.#trust = trust;
+    this.#read = read;
   }
 
   /** Undefined without the option. @throws {FshError} USAGE, NOT_FOUND, NOT_PERMITTED, naming the file */
@@ -28,13 +29,24 @@ export class MutualTrust {
   }
 
   get current(): ClientTrust {
-    return this.#trust;
+    return this.#read.trust;
+  }
+
+  /** The certificates in PEM. */
+  get pem(): string {
+    return this.#read.pem;
+  }
+
+  /** Has somebody else hear of other certificates as well, in PEM. */
+  alsoTell(tell: (pem: string) => Promise<void>): void {
+    this.#tell = tell;
   }
 
   /** What can't be read changes nothing; then the answer says why. */
   async reload(log: Log): Promise<string | null> {
     try {
-      this.#trust = await read(this.#file);
+      this.#read = await read(this.#file);
+      await this.#tell?.(this.pem);
       log.info("client certificates loaded anew", { file: this.#file });
       return null;
     } catch (error) {
@@ -45,9 +57,15 @@ export class MutualTrust {
   }
 }
 
-async function read(file: string): Promise<ClientTrust> {
+interface Read {
+  readonly pem: string;
+  readonly trust: ClientTrust;
+}
+
+async function read(file: string): Promise<Read> {
   try {
-    return await ClientTrust.parse(await requireText(file));
+    const pem = await requireText(file);
+    return { pem, trust: await ClientTrust.parse(pem) };
   } catch (error) {
     throw toFshError(error).about(file);
   }

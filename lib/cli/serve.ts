@@ -5,9 +5,7 @@ import { DEFAULT_TIMEOUTS } from "../client/client.ts";
 import { DEFAULT_PORT } from "../client/url.ts";
 import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
-import { Server } from "../server/server.ts";
-import { LocalStorage } from "../storage/local.ts";
-import { BoundTransport } from "../transport/bound.ts";
+import { type LocalOptions, LocalStorage } from "../storage/local.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import { ANNOUNCE_OPTION, announceServer } from "./announce_option.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
@@ -21,11 +19,13 @@ import { METRICS_OPTION, serveMetrics } from "./metrics_option.ts";
 import { displayName, makeLog, print } from "./output.ts";
 import { PLUGIN_OPTIONS, pluginSettings, shippedNames } from "./plugin_settings.ts";
 import { rateLimit } from "./transfer_options.ts";
+import { ownFront, poolFront, type ServerSettings, type Serving } from "./serve_front.ts";
 import { enterUser, USER_OPTION } from "./serve_user.ts";
 import { INSECURE_OPTION, refuseExposure } from "./exposure.ts";
 import { announceClassic, bindClassic, CLASSIC_OPTION } from "./serve_classic.ts";
 import { ServerTls, TLS_OPTIONS } from "./serve_tls.ts";
 import { durationOf, durationOption, SESSION_OPTIONS, sessionLimits } from "./session_options.ts";
+import { openWorkers, workerCount, WORKERS_OPTION } from "./serve_workers.ts";
 import { BACKLOG_OPTION, checkBacklog, socketTuning } from "./socket_options.ts";
 import { traced } from "./trace_options.ts";
 import { parseChoice, parseWhole } from "./values.ts";
@@ -87,6 +87,7 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
     durationOption("drain-timeout", 30_000, "for running transfers to finish at the end; off"),
     ...LIMIT_OPTIONS,
     MEMORY_OPTION,
+    WORKERS_OPTION,
     METRICS_OPTION,
     CONTROL_OPTION,
     CLASSIC_OPTION,
@@ -97,40 +98,30 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
   async run(args, environment) {
     const log = makeLog({ json: args.has("json"), fallback: "info" });
     native().heap?.returnLargeBlocks();
-    const memory = await memoryLimit(args);
     const settings = serverSettings(args);
+    const workers = workerCount(args, settings.bounds);
+    const memory = await memoryLimit(args, workers);
     {
       await using stack = new AsyncDisposableStack();
-      const { transport, tls, mutual } = await openFront(args, { settings, log, stack, memory: memory.bound });
-      const control = stack.use(await ServeControl.open(args, { port: transport.listener.port, log }));
+      const { front, tls, mutual } = await openFront(args, { settings, workers, log, stack, memory: memory.bound });
+      const control = stack.use(await ServeControl.open(args, { port: front.listener.port, log }));
       const classic = stack.use(await bindClassic(args, settings));
       // All that takes root's rights, such as the port and key files, comes before this line, and all else after it.
-      await enterUser(args, { log, listener: transport.listener, folder: folderOf(args) });
-      const storage = stack.adopt(await openStorage(args), (storage) => storage.close());
+      await enterUser(args, { log, listener: front.listener, folder: folderOf(args) });
+      const storage = stack.adopt(
+        await LocalStorage.open(folderOf(args), storageOptions(args)),
+        (storage) => storage.close(),
+      );
       warnUnconfined(log);
       const plugins = await startPlugins(args, { log, stack });
-      refuseExposure({ asked: settings.hostname, bound: transport.listener.hostname }, {
+      refuseExposure({ asked: settings.hostname, bound: front.listener.hostname }, {
         tls: tls !== null,
         accounts: mutual !== undefined || plugins.runner.current.has("authenticate"),
         insecure: args.has("insecure"),
       });
-      const warn = (message: string) => log.warn(message);
-      const server = await Server.start({
-        classic: classic?.listener,
-        transport: await traced(transport, args, { warn, served: folderOf(args) }),
-        clientTrust: mutual && (() => mutual.current),
-        storage,
-        log,
-        hooks: plugins.runner,
-        pluginFailures: plugins.failures,
-        onIdle: () => native().heap?.trim(),
-        budget: memory.budget,
-        ...settings,
-      });
-      // Where the start fails from here on.
-      stack.defer(() => server.close({ limit: 1 }));
+      const server = await front.start({ storage, plugins, mutual, budget: memory.budget, classic: classic?.listener });
       stack.use(await serveMetrics(args, server.metrics, log));
-      const presence = stack.use(await announceServer(args, { transport, fingerprint: () => tls?.fingerprint, log }));
+      const presence = stack.use(await announceServer(args, { ...front, fingerprint: () => tls?.fingerprint, log }));
       const reload = () => reloadAll({ plugins: plugins.manager, tls, mutual, log });
       onHangup(() => void reload(), stack);
       const { fingerprint } = tls ?? {};
@@ -167,8 +158,9 @@ function folderOf(args: Args): string {
 /** The port, and what it takes to be who one is there: keys and certificates. */
 async function openFront(
   args: Args,
-  { settings, log, stack, memory }: {
-    readonly settings: { readonly hostname: string; readonly port: number };
+  { settings, workers, log, stack, memory }: {
+    readonly settings: ServerSettings;
+    readonly workers: number;
     readonly log: Log;
     readonly stack: AsyncDisposableStack;
     readonly memory: number;
@@ -180,18 +172,24 @@ async function openFront(
   const tls = await ServerTls.open(args, { log, memory });
   stack.defer(() => tls?.stop());
   if (mutual && !tls) throw new FshError("USAGE", { subject: "--mutual", detail: "certificates need TLS: add --tls" });
-  const transport = stack.use(
-    await BoundTransport.bind(tls?.transport ?? new TcpTransport(tuning), settings),
-  );
-  checkBacklog(args, transport.listener, warn);
-  return { tls, mutual, transport };
+  const pool = await openWorkers(workers, { ...settings, tls, tuning, log });
+  const front = pool
+    ? poolFront(pool, { settings, folder: folderOf(args), storage: storageOptions(args), tls, stack })
+    : await ownFront(tls?.transport ?? new TcpTransport(tuning), {
+      settings,
+      log,
+      stack,
+      wrap: (transport) => traced(transport, args, { warn, served: folderOf(args) }),
+    });
+  checkBacklog(args, front.listener, warn);
+  return { tls, mutual, front };
 }
 
-function openStorage(args: Args): Promise<LocalStorage> {
-  return LocalStorage.open(folderOf(args), {
+function storageOptions(args: Args): LocalOptions {
+  return {
     durability: parseChoice("durability", args.value("durability"), ["file", "none"]),
     ...jailOptions(args),
-  });
+  };
 }
 
 async function startPlugins(args: Args, { log, stack }: { log: Log; stack: AsyncDisposableStack }) {
@@ -202,11 +200,11 @@ async function startPlugins(args: Args, { log, stack }: { log: Log; stack: Async
   });
   const manager = await PluginManager.start(pluginSettings(args, { log: counting, json: args.has("json") }));
   stack.defer(() => manager.stop());
-  return { manager, runner: manager.runner, failures: () => failures };
+  return { manager, runner: manager.runner, log: counting, failures: () => failures };
 }
 
 /** What could not be told in time is cut off. */
-async function goDown(server: Server, { drain, log }: { readonly drain: number; readonly log: Log }): Promise<void> {
+async function goDown(server: Serving, { drain, log }: { readonly drain: number; readonly log: Log }): Promise<void> {
   log.info("going down", { sessions: server.sessionCount, limit: drain / 1000 });
   const limit = drain === 0 ? 0 : drain + 5000;
   await withDeadline(server.close({ limit: drain }), limit, () => new FshError("GOING_AWAY")).catch(() => {});

@@ -53,7 +53,9 @@ export class ServerTls {
   readonly #files: Files;
   readonly #log: Log;
   readonly #timer: ReturnType<typeof setInterval>;
+  #identity: Identity;
   #certificate: Certificate;
+  #elsewhere: ((identity: Identity) => Promise<void>) | undefined;
   /** Of the files as they were last read. */
   #stamp: string;
   #changing: string | null = null;
@@ -62,6 +64,7 @@ export class ServerTls {
   private constructor(files: Files, own: Opened) {
     this.#files = files;
     this.#log = own.log;
+    this.#identity = own.identity;
     this.#certificate = own.certificate;
     this.#stamp = own.stamp;
     const { identity, quicMost, tuning } = own;
@@ -90,6 +93,15 @@ export class ServerTls {
     return new ServerTls(files, { identity, certificate, stamp, log, quicMost, tuning: socketTuning(args) });
   }
 
+  /** Has whoever listens beside `transport` exchange the certificate as well. */
+  alsoExchange(exchange: (identity: Identity) => Promise<void>): void {
+    this.#elsewhere = exchange;
+  }
+
+  get identity(): Identity {
+    return this.#identity;
+  }
+
   get fingerprint(): string {
     return this.#certificate.fingerprint;
   }
@@ -111,6 +123,8 @@ export class ServerTls {
       const { identity, certificate } = await readIdentity(this.#files);
       if (certificate.fingerprint === this.fingerprint) return null;
       await this.transport.exchange(identity);
+      await this.#elsewhere?.(identity);
+      this.#identity = identity;
       this.#certificate = certificate;
       this.#log.info("certificate exchanged", { fingerprint: certificate.fingerprint });
       warnOfValidity(certificate, this.#log);

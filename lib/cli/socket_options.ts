@@ -78,7 +78,7 @@ export function socketTuning(args: Args, say = (sentence: string) => note(`fsh: 
 }
 
 /** Says where the system lets fewer connections wait than were asked for. */
-export function checkBacklog(args: Args, listener: Listener, say: (sentence: string) => void): void {
+export function checkBacklog(args: Args, listener: Pick<Listener, "inspect">, say: (sentence: string) => void): void {
   const { name } = BACKLOG_OPTION;
   const granted = listener.inspect?.()?.backlog ?? null;
   if (granted === null || !args.has(name) || granted >= backlog(args)) return;

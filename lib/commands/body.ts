@@ -4,7 +4,7 @@ import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import type { Soon } from "../base/soon.ts";
 import type { CommandStream, Sink, Work } from "../session/command.ts";
 import type { FileRegion } from "../base/file_region.ts";
@@ -42,7 +42,7 @@ export interface SendOptions {
   readonly begun?: number;
   /** Bytes that the source will give, where that is known. */
   readonly size?: number | null;
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
   readonly progress?: Progress | undefined;
   readonly compress?: CompressMode | undefined;
 }
@@ -52,7 +52,7 @@ export interface ReceiveOptions {
   readonly begun?: number;
   /** Bytes that may come at the most, `begun` included; null: as many as do. */
   readonly limit?: number | null;
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
   /** Copies of a chunk while the sink is busy with it; 1 by default. */
   readonly copies?: number;
   readonly progress?: Progress | undefined;

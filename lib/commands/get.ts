@@ -1,7 +1,7 @@
 import { equalBytes } from "../base/bytes.ts";
 import { createDigest, type Digest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import {
   command,
@@ -85,7 +85,7 @@ export interface GetOptions {
   readonly algorithm?: DigestAlgorithm;
   /** What this side has already: a digest that stands behind the first `offset` bytes. */
   readonly have?: Digest | undefined;
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
   readonly priority?: Priority | undefined;
   readonly compress?: CompressMode | undefined;
   readonly progress?: Progress | undefined;

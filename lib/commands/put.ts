@@ -2,7 +2,7 @@ import { frameBuffers } from "../base/buffer_pool.ts";
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { equalBytes } from "../base/bytes.ts";
 import { FshError, isError, toFshError } from "../base/errors.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import {
   command,
@@ -53,14 +53,14 @@ export const putCommand = command({
     const id = fields.key === "" ? null : putId(path, fields.key, context);
     const done = Promise.withResolvers<void>();
     const running = { stop: () => (stream.cancel(new FshError("TAKEN_OVER", { subject: path })), done.promise) };
-    if (id !== null && !context.puts.has(id)) context.puts.set(id, running);
+    const leave = id === null ? undefined : context.puts.enter(id, running);
     try {
       const sum = await receive(stream, writer, { place, fields, context, room });
       report.digest = digestText(sum);
       report.committed({ place, size: sum.size, bytes: report.bytes, digest: report.digest });
       await stream.send("END", sum, { fin: true });
     } finally {
-      if (id !== null && context.puts.get(id) === running) context.puts.delete(id);
+      leave?.();
       done.resolve();
     }
   },
@@ -80,7 +80,7 @@ async function openWriter(path: SafePath, fields: FrameFields<"PUT">, context: C
   const expected = { noReplace, ...(fields.size === null ? {} : { size: fields.size }) };
   if (fields.key === "") return await storage.openWrite(path, expected);
   const goOn = (fields.options & OPTION_CONTINUE) !== 0;
-  if (goOn) await puts.get(putId(path, fields.key, context))?.stop();
+  if (goOn) await puts.stop(putId(path, fields.key, context));
   const part = { owner: JSON.stringify([user, fields.key]), continue: goOn };
   try {
     return await storage.openWrite(path, { ...expected, part });
@@ -198,7 +198,7 @@ export interface PutOptions {
   readonly continue?: boolean;
   /** Called when the server had `offset` bytes already: `agrees` and they count, or all begins anew. */
   readonly resumed?: (offset: number, agrees: boolean) => void;
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
   readonly priority?: Priority | undefined;
   readonly compress?: CompressMode | undefined;
   readonly progress?: Progress | undefined;

@@ -2,7 +2,7 @@ import { Arena } from "../base/arena.ts";
 import { clipUtf8, encodeUtf8 } from "../base/bytes.ts";
 import { type DigestAlgorithm, digestOf, hasDigest } from "../base/digest.ts";
 import { errorName, FshError, toFshError } from "../base/errors.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import {
   command,
   type CommandContext,
@@ -122,7 +122,7 @@ function packedFile({ info, content }: SmallFile, algorithm: string): PackedFile
 /** Puts files together into frames that the stream takes. */
 class Packer {
   readonly #stream: CommandStream;
-  readonly #limiter: RateLimiter | undefined;
+  readonly #limiter: Rate | undefined;
   readonly #compressor: Compressor;
   /** Bytes of a frame at the most. */
   readonly #frame: number;
@@ -131,7 +131,7 @@ class Packer {
 
   constructor(
     stream: CommandStream,
-    options: { limiter?: RateLimiter | undefined; compress?: CompressMode | undefined; frame?: number },
+    options: { limiter?: Rate | undefined; compress?: CompressMode | undefined; frame?: number },
   ) {
     this.#frame = options.frame ?? FRAME_BYTES;
     this.#stream = stream;
@@ -195,7 +195,7 @@ export type Got =
 
 export interface SmallFilesOptions {
   readonly algorithm: DigestAlgorithm;
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
   readonly compress?: CompressMode | undefined;
   readonly signal?: AbortSignal | undefined;
 }

@@ -8,6 +8,7 @@ export class HookRunner {
   /** In how many sets that are in use each plugin is. */
   readonly #uses = new Map<PluginHost, number>();
   readonly #retiring = new Set<Promise<void>>();
+  readonly #listeners = new Set<() => void>();
   #current: HookSet;
 
   constructor(hosts: readonly PluginHost[] = [], log: Log = silentLog) {
@@ -24,7 +25,14 @@ export class HookRunner {
   swap(hosts: readonly PluginHost[]): void {
     const before = this.#current;
     this.#current = this.#set(hosts);
+    for (const listener of this.#listeners) listener();
     this.#retire(before);
+  }
+
+  /** Calls whenever others hold, until the answer is called. */
+  onSwap(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
   /** Stops all plugins. */

@@ -27,7 +27,7 @@ export interface ClassicSessionOptions {
   /** Ways to come in that are offered: a classic client knows only `anonymous`. */
   readonly methods: readonly string[];
   readonly authenticate: Authenticate;
-  readonly admit: (user: User, method: string) => string;
+  readonly admit: (user: User, method: string) => string | Promise<string>;
   /** Answers a request; one that is `wrong` as it stands is only told of. */
   readonly serve: (stream: ServedStream, request: Message, wrong: FshError | null) => Promise<void>;
 }
@@ -100,7 +100,7 @@ export class ClassicSession implements Served {
   async start(): Promise<void> {
     try {
       const user = await this.#whoItIs();
-      this.identity = { session: this.#options.admit(user, "anonymous"), user };
+      this.identity = { session: await this.#options.admit(user, "anonymous"), user };
     } catch (thrown) {
       const error = toFshError(thrown);
       this.#finish(endOf(error));

@@ -8,32 +8,48 @@ export interface EntranceOptions extends Pick<Bounds, "perAddress" | "perUser" |
   readonly random?: () => number;
 }
 
+/** Takes in clients, in this thread or by way of another. */
+export interface Admissions {
+  /** Clients that are here. */
+  readonly here: number;
+  /** Those of them that nobody was let in for yet. */
+  readonly unknown: number;
+  /**
+   * Takes in a client, who counts until it leaves, or answers why not: TOO_MANY_SESSIONS, TOO_MANY_FROM_ADDRESS,
+   * TOO_MANY_HANDSHAKES.
+   */
+  enter(remote: string): Visitor | FshError | Promise<Visitor | FshError>;
+}
+
+/** One client that is here. */
+export interface Visitor {
+  /** Somebody was let in, and gets the name of its session; null: nobody who has proved a name. @throws {FshError} TOO_MANY_OF_USER */
+  admit(user: string | null): string | Promise<string>;
+  /** May be called again. */
+  leave(): void;
+}
+
 /** Counts who is here, and says who is one too many. A client counts from its connection to its end, whatever that is. */
-export class Entrance {
+export class Entrance implements Admissions {
   readonly #options: EntranceOptions;
   readonly #addresses = new Map<string, number>();
   readonly #users = new Map<string, number>();
   #here = 0;
   #unknown = 0;
+  #sessions = 0;
 
   constructor(options: EntranceOptions) {
     this.#options = options;
   }
 
-  /** Clients that are here. */
   get here(): number {
     return this.#here;
   }
 
-  /** Those of them that nobody was let in for yet. */
   get unknown(): number {
     return this.#unknown;
   }
 
-  /**
-   * Takes in a client, who counts until it leaves, or answers why not: TOO_MANY_SESSIONS, TOO_MANY_FROM_ADDRESS,
-   * TOO_MANY_HANDSHAKES.
-   */
   enter(remote: string): Guest | FshError {
     const { sessions, perAddress, startups } = this.#options;
     const { key, local } = peerAddress(remote);
@@ -67,34 +83,38 @@ export class Entrance {
     return (this.#options.random ?? Math.random)() * 100 < percent;
   }
 
-  #admit(user: string | null): void {
+  #admit(user: string | null): string {
     const { perUser } = this.#options;
     if (user !== null && (this.#users.get(user) ?? 0) >= perUser) throw tooMany("TOO_MANY_OF_USER", perUser);
     if (user !== null) add(this.#users, user, 1);
     this.#unknown--;
+    return String(++this.#sessions);
   }
 }
 
-/** One client that is here. */
-export class Guest {
-  readonly #ends: { admit: (user: string | null) => void; leave: (user: string | null, unknown: boolean) => void };
+interface Ends {
+  readonly admit: (user: string | null) => string;
+  readonly leave: (user: string | null, unknown: boolean) => void;
+}
+
+export class Guest implements Visitor {
+  readonly #ends: Ends;
   #user: string | null = null;
   #unknown = true;
   #gone = false;
 
-  constructor(ends: { admit: (user: string | null) => void; leave: (user: string | null, unknown: boolean) => void }) {
+  constructor(ends: Ends) {
     this.#ends = ends;
   }
 
-  /** Somebody was let in; null: nobody who has proved a name. @throws {FshError} TOO_MANY_OF_USER */
-  admit(user: string | null): void {
-    if (this.#gone || !this.#unknown) return;
-    this.#ends.admit(user);
+  admit(user: string | null): string {
+    if (this.#gone) throw new FshError("CONNECTION_LOST");
+    const name = this.#ends.admit(user);
     this.#user = user;
     this.#unknown = false;
+    return name;
   }
 
-  /** May be called again. */
   leave(): void {
     if (this.#gone) return;
     this.#gone = true;

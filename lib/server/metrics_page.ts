@@ -1,15 +1,20 @@
 import { Counter, Gauge, Registry } from "prom-client";
-import type { Metric, Metrics } from "./metrics.ts";
+import type { Metric } from "./metrics.ts";
+
+/** Who has the numbers: a server, or several together. */
+export interface MetricsSource {
+  all(): readonly Metric[] | Promise<readonly Metric[]>;
+}
 
 /** Answers GET /metrics in the text format of Prometheus, and nothing else. */
-export function metricsPage(metrics: Metrics): (request: Request) => Promise<Response> {
+export function metricsPage(metrics: MetricsSource): (request: Request) => Promise<Response> {
   return async (request) => {
     if (new URL(request.url).pathname !== "/metrics") return new Response("not found\n", { status: 404 });
     if (request.method !== "GET") {
       return new Response("method not allowed\n", { status: 405, headers: { allow: "GET" } });
     }
     const registry = new Registry();
-    for (const metric of metrics.all()) register(metric, registry);
+    for (const metric of await metrics.all()) register(metric, registry);
     return new Response(await registry.metrics(), { headers: { "content-type": registry.contentType } });
   };
 }

@@ -1,6 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { type FshError, isError, toFshError } from "../base/errors.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import { COMMANDS } from "../commands/registry.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
 import type { WorkShare } from "../base/work_turns.ts";
@@ -24,7 +24,7 @@ export interface RequestOptions {
   readonly storage: Storage;
   readonly readOnly: boolean;
   readonly puts: CommandContext["puts"];
-  readonly limiter: RateLimiter | undefined;
+  readonly limiter: Rate | undefined;
   readonly clock: Clock;
   readonly metrics: Metrics;
   readonly bounds: RequestBounds;

@@ -4,16 +4,16 @@ import { FshError, isError, toFshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
 import { MemoryBudget } from "../base/memory_budget.ts";
-import { RateLimiter } from "../base/rate_limiter.ts";
+import { type Rate, RateLimiter } from "../base/rate_limiter.ts";
 import { VERSION } from "../base/version.ts";
 import { safePath } from "../base/virtual_path.ts";
 import { makeFolders } from "../commands/mkdir.ts";
 import type { User } from "../hooks/event.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
 import { HookRunner } from "../hooks/runner.ts";
-import type { CommandContext } from "../session/command.ts";
 import type { Authenticate, SessionLimits } from "../session/handshake.ts";
 import { METHODS } from "../session/methods.ts";
+import { RunningPuts } from "../session/running_puts.ts";
 import { ServerLoad, type SessionLoad } from "../session/load.ts";
 import { Session } from "../session/session.ts";
 import { endOf, type SessionEnd } from "../session/session_end.ts";
@@ -23,7 +23,7 @@ import { formatAddress } from "../transport/transport.ts";
 import type { Message } from "../wire/codec.ts";
 import { ZSTD } from "../wire/compression.ts";
 import { ClassicSession } from "./classic_session.ts";
-import { Entrance, type Guest } from "./entrance.ts";
+import { type Admissions, Entrance, type Visitor } from "./entrance.ts";
 import { Farewell } from "./farewell.ts";
 import { hookedLog } from "./hooked_log.ts";
 import { type Bounds, UNBOUNDED } from "./limits.ts";
@@ -70,7 +70,11 @@ export interface ServerOptions {
   /** Whether files may be sent without passing through this program, where the platform can. */
   readonly zeroCopy?: boolean;
   /** Holds all transfers together to a rate. */
-  readonly limiter?: RateLimiter | undefined;
+  readonly limiter?: Rate | undefined;
+  /** Who counts clients, where `maxSessions` and the bounds that belong to it are not this server's own. */
+  readonly admissions?: Admissions;
+  /** Stops a put that another server of the same storage runs, for an owner who continues it here. */
+  readonly stopPut?: (id: string) => Promise<void>;
   readonly maxSessions: number;
   /** Further limits; by default there are none. */
   readonly bounds?: Partial<Bounds>;
@@ -90,7 +94,7 @@ export interface ServerOptions {
 
 /** What a connection has been given on its way in. */
 interface Admitted {
-  readonly guest: Guest;
+  readonly guest: Visitor;
   readonly memory: MemoryAccount;
 }
 
@@ -101,14 +105,14 @@ export class Server {
   readonly #sessions = new Set<Served>();
   /** Commands under way; one whose session has ended still finishes the step that it is in. */
   readonly #commands = new Set<Promise<void>>();
-  readonly #puts: CommandContext["puts"] = new Map();
+  readonly #puts: RunningPuts;
   readonly #accepting: Promise<unknown>;
   readonly #log: Log;
   readonly #load: ServerLoad;
   readonly #hooks: HookRunner;
   readonly #bounds: Bounds;
   readonly #clock: Clock;
-  readonly #entrance: Entrance;
+  readonly #entrance: Admissions;
   readonly #farewell: Farewell;
   readonly #files: FileSlots;
   readonly #lines: LineLimit;
@@ -120,7 +124,6 @@ export class Server {
   readonly #memory: MemoryBudget;
   /** Connections about which the plugins are being asked. */
   readonly #arriving = new Set<Connection>();
-  #sessionNumber = 0;
   #closing = false;
   #closed: Promise<void> | null = null;
   #cancelIdle: (() => void) | null = null;
@@ -135,7 +138,8 @@ export class Server {
     this.#memory = options.budget ?? new MemoryBudget({ bytes: Infinity });
     this.metrics = new Metrics(() => this.#live());
     this.roster = new Roster(clock);
-    this.#entrance = new Entrance({ ...bounds, sessions: maxSessions });
+    this.#puts = new RunningPuts(options.stopPut);
+    this.#entrance = options.admissions ?? new Entrance({ ...bounds, sessions: maxSessions });
     this.#farewell = new Farewell(clock);
     this.#files = new FileSlots(bounds.files, clock);
     this.#lines = new LineLimit({ ...bounds.logLines, clock, suppressed: () => this.#suppressed() });
@@ -161,6 +165,11 @@ export class Server {
 
   get url(): string {
     return `${this.#options.transport.scheme}://${formatAddress(this.#listener.hostname, this.#listener.port)}/`;
+  }
+
+  /** Stops a put that runs here; resolves once it has let go, at once if there is none. */
+  stopPut(id: string): Promise<void> {
+    return this.#puts.stopHere(id);
   }
 
   get sessionCount(): number {
@@ -189,7 +198,7 @@ export class Server {
     await this.#accepting;
     await Promise.allSettled(this.#commands);
     this.#lines.flush();
-    this.#log.info("stats", this.metrics.summary());
+    if (!this.#options.admissions) this.#log.info("stats", this.metrics.summary());
     this.#load.close();
   }
 
@@ -218,7 +227,17 @@ export class Server {
     // It came in the same turn.
     if (this.#closing) return connection.abort();
     const visit = new Visit({ connection, runner: this.#hooks, log: this.#options.log, clock: this.#clock, classic });
-    const guest = this.#entrance.enter(connection.remote);
+    const entering = this.#entrance.enter(connection.remote);
+    if (!(entering instanceof Promise)) return this.#entered(connection, visit, entering);
+    this.#arriving.add(connection);
+    entering.finally(() => this.#arriving.delete(connection)).then((guest) => {
+      if (!this.#closing) return this.#entered(connection, visit, guest);
+      connection.abort();
+      if (!(guest instanceof FshError)) guest.leave();
+    });
+  }
+
+  #entered(connection: Connection, visit: Visit, guest: Visitor | FshError): void {
     if (guest instanceof FshError) {
       visit.log.warn("connection refused", { error: guest.error, reason: guest.message });
       return this.#refuse(connection, visit, guest);
@@ -270,12 +289,14 @@ export class Server {
     const admit = (user: User, method: string) => {
       // A name that nobody had to prove could be anybody's.
       const proved = method !== "anonymous" || visit.session.certificate !== undefined;
-      guest.admit(proved ? user.name : null);
-      const name = String(++this.#sessionNumber);
-      visit.begin(name, user, method);
-      this.roster.enter(name, { session, user, method, secure: visit.session.secure });
-      visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
-      return name;
+      const begin = (name: string) => {
+        visit.begin(name, user, method);
+        this.roster.enter(name, { session, user, method, secure: visit.session.secure });
+        visit.preparing = readOnly || user.home === undefined ? null : makeHome(storage, user.home, visit.log);
+        return name;
+      };
+      const name = guest.admit(proved ? user.name : null);
+      return name instanceof Promise ? name.then(begin) : begin(name);
     };
     const serve = (stream: ServedStream, request: Message, wrong: FshError | null = null) => {
       const { work } = load;
@@ -354,7 +375,7 @@ export class Server {
     answers: {
       readonly serve: (stream: ServedStream, request: Message, wrong?: FshError | null) => Promise<void>;
       readonly authenticate: Authenticate;
-      readonly admit: (user: User, method: string) => string;
+      readonly admit: (user: User, method: string) => string | Promise<string>;
       readonly certified: (facts: CertificateFacts) => void;
       readonly overrun: (request: Message, error: FshError) => void;
       readonly memory: MemoryAccount;

@@ -1,7 +1,8 @@
 import type { Log } from "../base/log.ts";
 import type { FshError } from "../base/errors.ts";
 import type { MemoryAccount } from "../base/memory_account.ts";
-import type { RateLimiter } from "../base/rate_limiter.ts";
+import type { RunningPuts } from "./running_puts.ts";
+import type { Rate } from "../base/rate_limiter.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { FrameFields, FrameName, RequestName } from "../wire/frames.ts";
@@ -193,9 +194,8 @@ export interface CommandContext {
   readonly refused?: ((error: FshError) => void) | undefined;
   readonly work: Work;
   /** Holds all transfers of the server together to a rate. */
-  readonly limiter?: RateLimiter | undefined;
-  /** Puts that are running in all sessions, by owner and path, so that a reconnecting owner can take its own over. */
-  readonly puts: Map<string, RunningPut>;
+  readonly limiter?: Rate | undefined;
+  readonly puts: RunningPuts;
   /** Who is asking; empty: nobody in particular. */
   readonly user: string;
   readonly storage: Storage;
@@ -204,12 +204,6 @@ export interface CommandContext {
   /** Undefined: nobody wants to see what puts bring. */
   readonly content: ContentCheck | undefined;
   readonly log: Log;
-}
-
-/** A put that can be stopped by whoever takes it over. */
-export interface RunningPut {
-  /** Stops it, what was written stays; resolves once it has let go. */
-  stop(): Promise<void>;
 }
 
 /** The server half of a command. */

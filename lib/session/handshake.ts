@@ -58,7 +58,7 @@ export interface HandshakeOptions extends Omit<DoorkeeperOptions, "certificate">
   /** Server: what is offered, in HELLO. */
   readonly methods?: readonly string[];
   /** Server: somebody was let in; names the session. */
-  readonly admit?: (user: User, method: string) => string;
+  readonly admit?: (user: User, method: string) => string | Promise<string>;
   /** Server: whose certificates are taken; with it every client needs one. */
   readonly clientTrust?: ClientTrust | undefined;
   /** Server: a client has proved to own a certificate. */
@@ -201,13 +201,16 @@ export class Handshake {
     return { send: [encodeMessage("CHALLENGE", 0, { data })] };
   }
 
-  #answered({ challenge, user }: Answer): HandshakeStep {
+  #answered({ challenge, user }: Answer): HandshakeStep | Promise<HandshakeStep> {
     const send: Uint8Array[] = [];
     if (challenge) send.push(encodeMessage("CHALLENGE", 0, { data: challenge }));
     if (!user) return { send };
-    this.identity = { session: this.#options.admit?.(user, this.claim?.method ?? "") ?? "", user };
-    send.push(encodeMessage("READY", 0, { session: this.identity.session, user: user.name }));
-    return { send, ready: true };
+    const welcome = (session: string): HandshakeStep => {
+      this.identity = { session, user };
+      return { send: [...send, encodeMessage("READY", 0, { session, user: user.name })], ready: true };
+    };
+    const session = this.#options.admit?.(user, this.claim?.method ?? "") ?? "";
+    return session instanceof Promise ? session.then(welcome) : welcome(session);
   }
 
   #challenged(data: Uint8Array): HandshakeStep | Promise<HandshakeStep> {

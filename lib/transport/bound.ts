@@ -15,8 +15,8 @@ export class BoundTransport implements Transport, Disposable {
 
   /** @throws {FshError} as `listen` of the transport */
   static async bind(transport: Transport, options: ListenOptions): Promise<BoundTransport> {
-    const { hostname, port } = options;
-    return new BoundTransport(transport, await transport.listen({ hostname, port }));
+    const { hostname, port, reusePort = false } = options;
+    return new BoundTransport(transport, await transport.listen({ hostname, port, reusePort }));
   }
 
   get scheme(): string {

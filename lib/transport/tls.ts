@@ -151,6 +151,7 @@ class TlsListener implements Listener {
   readonly hostname: string;
   readonly port: number;
   readonly #own: { readonly tuning: SocketTuning; readonly closed: () => void };
+  readonly #reusePort: boolean;
   #identity: Identity;
   #certificate: Certificate;
   #listener: Deno.TlsListener;
@@ -168,6 +169,7 @@ class TlsListener implements Listener {
     this.#identity = identity;
     this.#certificate = Certificate.fromPem(identity.cert);
     this.#own = own;
+    this.#reusePort = options.reusePort ?? false;
     this.hostname = this.#listener.addr.hostname;
     this.port = this.#listener.addr.port;
     tuneListener(this, own.tuning);
@@ -224,6 +226,7 @@ class TlsListener implements Listener {
   async #reopen(identity: Identity): Promise<void> {
     const { hostname, port } = this;
     if (this.#closed) return;
+    if (this.#reusePort) return this.#replace(identity);
     this.#checkPort(identity);
     this.#identity = identity;
     this.#open = false;
@@ -246,6 +249,16 @@ class TlsListener implements Listener {
 
   inspect(): GrantedOptions | null {
     return this.#closed ? null : grantedAt(this);
+  }
+
+  /** Where a port may have several listeners the next one is there before this one goes. */
+  #replace(identity: Identity): void {
+    const before = this.#listener;
+    this.#listener = open({ hostname: this.hostname, port: this.port, reusePort: true }, identity);
+    this.#identity = identity;
+    this.#certificate = Certificate.fromPem(identity.cert);
+    tuneListener(this, this.#own.tuning);
+    close(before);
   }
 
   close(): void {

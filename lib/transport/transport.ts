@@ -73,6 +73,8 @@ export interface ListenOptions {
   readonly hostname: string;
   /** 0: any free port. */
   readonly port: number;
+  /** Whether other listeners of this user may have the same port (SO_REUSEPORT): Linux spreads connections over them. */
+  readonly reusePort?: boolean;
 }
 
 export interface Transport {

@@ -17,6 +17,7 @@ import { catchInterrupts, Interrupted, output } from "./processes.ts";
 import { quicToNull } from "./quic.ts";
 import { tlsGet, tlsToNull } from "./tls.ts";
 import { getTree, putTree } from "./trees.ts";
+import { workers } from "./workers.ts";
 import { Workspace } from "./workspace.ts";
 
 const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>>> = {
@@ -34,6 +35,7 @@ const COMPARISONS: Readonly<Record<string, (peers: Peers) => Promise<Comparison>
   "quic-null": quicToNull,
   "hooked-get": hookedGet,
   "hooked-requests": hookedRequests,
+  "workers": workers,
 };
 
 interface Options {

@@ -57,7 +57,7 @@ Deno.test("a user has so many sessions, and whoever was refused counts as unknow
   assertEquals([door.here, door.unknown], [2, 0]);
   enter(door).admit("an");
   // Late, when it has gone already: it counts nowhere.
-  first?.admit("an");
+  assertThrowsError(() => first?.admit("an"), "CONNECTION_LOST");
   assertEquals([door.here, door.unknown], [3, 0]);
 });
 
