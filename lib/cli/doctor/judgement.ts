@@ -18,6 +18,8 @@ import { time } from "./words.ts";
 const LEAST = 256 * 1024;
 /** From this part on of what there was (of the CPU, of the time in which something was sent), all of it is in use. */
 const BUSY = 0.75;
+/** As good as all of what there was, whatever speaks against it. */
+const ALL = 0.9;
 /** From this part on of the time, something is what it waited for. */
 const MOSTLY = 0.5;
 /** With less of a CPU than this, others want it as well. */
@@ -47,19 +49,25 @@ export function judge(measures: Measures): Verdict {
 
 /** Whether this program used what it could have of one CPU: other programs run as well. */
 function ownCpu(measures: Measures): Verdict | null {
-  const { cpu, ms } = measures;
+  const { direction, cpu, ms, diskWait } = measures;
   if (cpu === null) return null;
   const load = cpu.run / (cpu.share * ms);
   if (cpu.share >= CONTENDED) return load >= BUSY ? tooBusy(cpu, ms) : null;
-  // Waiting for the CPU alone says little: whoever waits for packets waits for it, too, each time, and misses none.
-  const waited = cpu.wanted >= BUSY * ms && load >= 0.4;
-  return (load >= BUSY || waited) && !isWaitedFor(measures) ? tooBusy(cpu, ms) : null;
+  const behind = isBehind(measures);
+  if (behind === false) return load >= ALL ? tooBusy(cpu, ms) : null;
+  // Waiting for the CPU alone says little: whoever waits for packets waits for it, too, each time, and misses none. And
+  // where the share is small, it is little more than a guess. Bytes that lie there unread leave no doubt.
+  const certain = behind === true && diskWait < MOSTLY * ms;
+  const least = !certain ? 0.4 : direction === "put" ? 0.2 : 0;
+  const waited = cpu.wanted >= BUSY * ms && load >= least;
+  return load >= BUSY || waited ? tooBusy(cpu, ms) : null;
 }
 
-/** Whether this program was done with all that had come, or had all on its way that it could send. */
-function isWaitedFor({ direction, tcp, ms }: Measures): boolean {
-  if (tcp === null) return false;
-  return direction === "get" ? tcp.unread !== null && tcp.unread < BACKLOG : tcp.busy >= 0.9 * ms;
+/** Whether more had come than this program took, or more could have gone than it gave; null: not known. */
+function isBehind({ direction, tcp, ms }: Measures): boolean | null {
+  if (tcp === null) return null;
+  if (direction === "put") return tcp.busy < ALL * ms;
+  return tcp.unread === null ? null : tcp.unread >= BACKLOG;
 }
 
 function judgeGet(measures: Measures): Verdict {

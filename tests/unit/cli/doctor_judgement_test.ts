@@ -67,11 +67,12 @@ Deno.test("the CPU is the bottleneck where this program used what it could have 
     assertEquals(found({ ...way, cpu: { run: 120, share: 0.25, wanted: 900 }, tcp: null }), "cpu here");
   }
   // It waits for its turn whenever a packet has come, and is done with it soon.
-  assertEquals(
-    found({ ...GET, ...QUEUED, cpu: { run: 50, share: 0.25, wanted: 900 }, tcp: behind }),
-    "network between",
-  );
+  assertEquals(found({ ...GET, ...QUEUED, cpu: { run: 80, share: 0.25, wanted: 900 }, tcp: null }), "network between");
+  // Bytes that it has not read leave no doubt, unless it was the disk that it waited for.
+  assertEquals(found({ ...GET, cpu: { run: 50, share: 0.25, wanted: 900 }, tcp: behind }), "cpu here");
+  assertEquals(found({ ...GET, cpu: { run: 50, share: 0.25, wanted: 900 }, tcp: behind, diskWait: 900 }), "disk here");
   assertEquals(found({ ...GET, ...QUEUED, cpu: { run: 200, share: 0.25, wanted: 900 } }), "network between");
+  assertEquals(found({ ...GET, ...QUEUED, cpu: { run: 240, share: 0.25, wanted: 900 } }), "cpu here");
   assertEquals(found({ ...PUT, cpu: { run: 200, share: 0.25, wanted: 900 }, tcp: { busy: 990 } }), "network between");
   assertStringIncludes(
     judge(measures({ cpu: { run: 220, share: 0.25 }, tcp: { unread: MIB } })).advice.join(),
