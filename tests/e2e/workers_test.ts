@@ -295,6 +295,24 @@ test("a changed certificate counts in every worker, and the sessions that are th
   assertEquals((await ls(old)).code, 4);
 });
 
+Deno.test({
+  name: "--user changes the thread of every worker",
+  ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
+}, async () => {
+  const folder = await Deno.makeTempDir({ prefix: "fsh-e2e-" });
+  await Deno.chmod(folder, 0o755);
+  await using server = await ServerProcess.start({ folder, args: [...TWO, "--user", "65534:65534", "--read-only"] });
+  const tasks = [...Deno.readDirSync(`/proc/${server.pid}/task`)];
+  const users = tasks.map(({ name }) =>
+    /^Uid:\s+(.*)$/m.exec(Deno.readTextFileSync(`/proc/${server.pid}/task/${name}/status`))?.[1]
+  );
+  assert(tasks.length >= 3, `${tasks.length} threads`);
+  assertEquals(new Set(users), new Set(["65534\t65534\t65534\t65534"]));
+  await using crowd = new Crowd(server);
+  await crowd.enter(CROWD);
+  assertEquals(new Set((await workersOf(server, CROWD)).values()), new Set([1, 2]));
+});
+
 test("a port that another server has is not shared with it", async () => {
   await using first = await ServerProcess.start({ args: ["--workers", "2"] });
   for (const workers of ["1", "2"]) {
