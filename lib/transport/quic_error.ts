@@ -2,8 +2,11 @@ import { FshError } from "../base/errors.ts";
 import { connectionError } from "./socket_error.ts";
 import { certificateError } from "./tls_error.ts";
 
-/** Seconds without a packet from the peer after which a connection counts as lost (RFC 9000, section 10.1). */
-export const IDLE_SECONDS = 30;
+/**
+ * Seconds without a packet from the peer after which a connection counts as lost. Less than the heartbeat's interval by
+ * default, as the first packet that is sent into the silence starts them anew (RFC 9000, section 10.1).
+ */
+export const IDLE_SECONDS = 25;
 
 const CERTIFICATE = "invalid peer certificate: ";
 

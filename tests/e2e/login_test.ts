@@ -38,7 +38,10 @@ async function serving(options: { methods?: readonly string[]; key?: PrivateKey 
     offers,
     port: server.port,
     url: (user: string) => `${quicEnds?.transport.scheme ?? "fsh"}://${user}${user && "@"}127.0.0.1:${server.port}/`,
-    [Symbol.asyncDispose]: () => server.close({ limit: 1 }),
+    async [Symbol.asyncDispose]() {
+      await server.close({ limit: 1 });
+      await quicEnds?.settled();
+    },
   };
 }
 

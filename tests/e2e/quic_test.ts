@@ -184,7 +184,7 @@ Deno.test("serve --quic: strangers' datagrams get no more back than they have se
 
 Deno.test({
   name: "fshq: a server that is killed and comes back is found again, without the user",
-  // QUIC takes 30 s to notice that nobody is there any more.
+  // QUIC takes 25 s to notice that nobody is there any more.
   ignore: !LONG,
   async fn() {
     await using owner = await TestUser.make();

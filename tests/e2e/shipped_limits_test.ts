@@ -75,7 +75,7 @@ Deno.test("rate-guard counts those, too, who leave before they are told that the
     });
     const peer = new RawPeer(connection);
     await writeAll(connection, PREFACE);
-    await peer.send("HELLO", 0, HELLO);
+    await peer.send("HELLO", 0, { ...HELLO, ...(quicEnds ? { peer: "dns:127.0.0.1" } : {}) });
     await peer.expect("HELLO");
     await peer.send("AUTH", 0, { method: "token", user: "", data: encodeUtf8(`fsh_guess${number}`) });
     // Right ones are let in at once, so nobody has to wait for the refusal.

@@ -179,6 +179,7 @@ export class HostileServer implements AsyncDisposable {
     this.#listener.close();
     for (const peer of this.#peers) peer.close();
     await this.#serving;
+    await quicEnds?.settled();
   }
 }
 
