@@ -57,13 +57,16 @@ export async function memoryLimit(args: Args, loops = 1): Promise<MemoryLimit> {
 }
 
 /** One line that says what the bound is and how it comes about. */
-export function memoryText({ bound, runtime, sessions }: MemoryLimit, maxSessions: number): string {
+export function memoryText(
+  { bound, runtime, sessions }: MemoryLimit,
+  { maxSessions, quic }: { readonly maxSessions: number; readonly quic: number },
+): string {
   const some = Math.min(sessions, maxSessions);
   return `at most ${formatBytes(bound)}: ${formatBytes(runtime)} for the program, ` +
     `${formatBytes(some * SESSION_SHARE)} for ${some} sessions of ${formatBytes(SESSION_SHARE)}, ` +
     `${formatBytes(bound - runtime - some * SESSION_SHARE)} for what they transfer, by ${
       formatBytes(SEAT)
-    } each or more`;
+    } each or more` + (quic > 0 ? `; and ${formatBytes(quic)} more for what the runtime keeps of QUIC` : "");
 }
 
 /** Of the machine, or of the control group that holds the process to less (cgroups(7), memory.max of version 2). */

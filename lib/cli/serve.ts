@@ -6,6 +6,7 @@ import { DEFAULT_PORT } from "../client/url.ts";
 import { PluginManager } from "../hooks/plugin_manager.ts";
 import { native } from "../native/load.ts";
 import { type LocalOptions, LocalStorage } from "../storage/local.ts";
+import { memoryOfQuic } from "../transport/quic_listener.ts";
 import { TcpTransport } from "../transport/tcp.ts";
 import { ANNOUNCE_OPTION, announceServer } from "./announce_option.ts";
 import { MEMORY_OPTION, memoryLimit, memoryText } from "./memory_limit.ts";
@@ -128,7 +129,8 @@ encryption nor accounts: this machine only, or --insecure, and nobody where plug
       const root = displayName(await Deno.realPath(folderOf(args)));
       announce(args, { root, url: server.url, fingerprint, maxMemory: memory.bound, log });
       announceClassic(args, classic, log);
-      log.info("memory", { bound: memoryText(memory, settings.maxSessions) });
+      const quic = args.has("quic") ? memoryOfQuic(memory.bound) : 0;
+      log.info("memory", { bound: memoryText(memory, { maxSessions: settings.maxSessions, quic }) });
       control?.serve({
         sessions: server.roster,
         url: server.url,

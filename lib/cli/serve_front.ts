@@ -98,6 +98,8 @@ export function poolFront(
     listener: pool,
     scheme: pool.scheme,
     start: async ({ plugins, mutual, budget }) => {
+      // Before plugins and storage go: a worker that serves already must not outlive the rules.
+      stack.defer(() => pool.close({ limit: 1 }));
       await pool.serve({
         settings: plain,
         folder,
@@ -110,7 +112,6 @@ export function poolFront(
         clientTrust: mutual?.pem ?? null,
       });
       mutual?.alsoTell((pem) => pool.trust(pem));
-      stack.defer(() => pool.close({ limit: 1 }));
       return pool;
     },
   };

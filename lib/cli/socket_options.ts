@@ -143,7 +143,7 @@ function linger(text: string): number | null {
 function shortcomings(args: Args, tuning: SocketTuning): string[] {
   const given = (name: string) => args.has(name);
   const { sockets } = native();
-  const tlsServer = given("tls") || given("cert");
+  const tlsServer = given("tls") || given("cert") || given("quic");
   if (sockets === null) return [...withoutNative(tuning, { given, tlsServer })];
   const asksForBuffers = tuning.sendBuffer !== null || tuning.receiveBuffer !== null;
   const granted = asksForBuffers ? sockets.trial(tuning) : null;

@@ -103,7 +103,10 @@ export class Announcement implements AsyncDisposable {
 
   #lookAgain(): void {
     this.#cancelLook = this.#clock.after(LOOK_INTERVAL, () => {
-      this.#looking = this.#look({ strict: false }).finally(() => {
+      this.#looking = this.#look({ strict: false }).catch((error) => {
+        // Asking for the networks takes a descriptor, and there may be none.
+        this.#log.debug("networks not looked at", { error: toFshError(error).message });
+      }).finally(() => {
         if (!this.#withdrawn) this.#lookAgain();
       });
     });

@@ -88,7 +88,9 @@ class Tap implements Pick<Connection, "read" | "write" | "closeWrite" | "close" 
     try {
       return await work;
     } catch (error) {
-      if (isError(error, "CONNECTION_RESET", "PEER_TIMEOUT")) this.#note(() => this.#options.trace.over("remote"));
+      if (isError(error, "CONNECTION_RESET", "PEER_TIMEOUT", "LINK_TIMEOUT")) {
+        this.#note(() => this.#options.trace.over("remote"));
+      }
       throw error;
     }
   }

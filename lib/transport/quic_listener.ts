@@ -12,9 +12,14 @@ import { type Connection, formatAddress, type Listener, type ListenOptions } fro
  */
 const KEPT = 14 * 1024 ** 2;
 
-/** How many connections may take half of so much memory, in bytes. */
+/** How many connections may take half of so much memory, in bytes: this half is needed besides. */
 export function mostByQuic(memory: number): number {
   return Math.max(8, Math.floor(memory / 2 / KEPT));
+}
+
+/** Bytes that QUIC may take at the most, beside the memory that it goes by. */
+export function memoryOfQuic(memory: number): number {
+  return mostByQuic(memory) * KEPT;
 }
 
 export interface QuicListenerOptions {
@@ -26,8 +31,9 @@ export interface QuicListenerOptions {
 
 /**
  * Takes connections by QUIC. One is handed out once its handshake is done: before, its address is nothing but a claim, and
- * must neither use up what a real one may have nor be sent more than it has sent itself (RFC 9000, section 8.1: three times
- * as much at the most).
+ * must not be sent more than it has sent itself (RFC 9000, section 8.1: three times as much at the
+ * most). Handshakes count among the connections all the same, until they end or were silent for too long: forged ones can
+ * keep others out of QUIC, though not out of TLS.
  */
 export class QuicListener implements Listener {
   readonly hostname: string;

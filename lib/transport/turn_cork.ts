@@ -13,6 +13,7 @@ export class TurnCork {
   #writes = 0;
   /** How many ask for more than a turn. */
   #holders = 0;
+  #looking = false;
 
   /** `closed`: whether the socket is not to be touched any more. */
   constructor(socket: NativeSocket, closed: () => boolean) {
@@ -26,20 +27,25 @@ export class TurnCork {
     if (this.#corked) return;
     this.#corked = true;
     this.#socket.cork(true);
-    this.#look(this.#writes);
+    this.#look();
   }
 
   /** Holds on until it is let go, whatever turns pass. */
   hold(on: boolean): void {
     if (on) this.writing();
     this.#holders += on ? 1 : -1;
+    if (this.#holders === 0 && this.#corked) this.#look();
   }
 
-  /** Lets go after a turn in which nothing was written. */
-  #look(before: number): void {
+  /** Lets go after a turn in which nothing was written. While somebody holds on, there is nothing to look at. */
+  #look(): void {
+    if (this.#looking) return;
+    this.#looking = true;
+    const before = this.#writes;
     setImmediate(() => {
-      if (this.#closed()) return;
-      if (this.#holders > 0 || this.#writes !== before) return this.#look(this.#writes);
+      this.#looking = false;
+      if (this.#closed() || this.#holders > 0) return;
+      if (this.#writes !== before) return this.#look();
       this.#corked = false;
       this.#socket.cork(false);
     });

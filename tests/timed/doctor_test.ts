@@ -126,9 +126,17 @@ Deno.test({
     await using local = await ramFolder(IN_MEMORY);
     await using _hogs = hogs(3);
     const onFirst = [...hosts.onClient, "taskset", "-c", "0"];
-    const { get, put } = await doctor(onFirst, ["--folder", local.path, server.url]);
-    assertFound(get, "cpu here");
-    assertFound(put, "cpu here");
+    // What the scheduler gives in three seconds is chance now and then: the first two tries may fail.
+    for (let left = 3;; left--) {
+      const { get, put } = await doctor(onFirst, ["--folder", local.path, server.url]);
+      try {
+        assertFound(get, "cpu here");
+        assertFound(put, "cpu here");
+        break;
+      } catch (error) {
+        if (left === 1) throw error;
+      }
+    }
   },
 });
 

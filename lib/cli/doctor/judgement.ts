@@ -25,7 +25,7 @@ const MOSTLY = 0.5;
 /** With less of a CPU than this, others want it as well. */
 const CONTENDED = 0.6;
 /** Unread bytes that show that this program is slower than what comes; a turn of the CPU late, there are always some. */
-const BACKLOG = 512 * 1024;
+const BACKLOG = 256 * 1024;
 /** On a shorter round trip, in milliseconds, a window is not what limits: it is too wide for that, or says something else. */
 const FAR = 2;
 /** A receive window grows no further, in bytes: see session/receive_window.ts. */
