@@ -21,6 +21,8 @@ const NOT_THERE: Readonly<Record<string, string>> = {
   "token-file": "it has no accounts",
   "identity": "it has no accounts",
   "fingerprint": "it has no encryption",
+  "trace": "it has no frames",
+  "pcap": "it has no frames",
   "accept-new": "it has no encryption",
 };
 

@@ -45,11 +45,7 @@ Deno.test({
   ignore: !TwoHosts.available(),
   async fn() {
     await using hosts = await TwoHosts.create();
-    await using server = await ServerProcess.start({
-      command: [...hosts.onServer, ...FIRST, FSH],
-      args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
-    });
-    await sparse(`${server.folder}/file`, 1024 * MIB);
+    await using server = await serverOn(hosts);
     await using local = await ramFolder(IN_MEMORY);
     for (const side of [hosts.onServer, hosts.onClient]) {
       const [program = "", ...words] = side;
@@ -99,11 +95,7 @@ Deno.test({
   ignore: !FarHosts.available(),
   async fn() {
     await using hosts = await FarHosts.create({ delay: 20 });
-    await using server = await ServerProcess.start({
-      command: [...hosts.onServer, ...FIRST, FSH],
-      args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
-    });
-    await sparse(`${server.folder}/file`, 1024 * MIB);
+    await using server = await serverOn(hosts);
     await using local = await ramFolder(IN_MEMORY);
     const small = ["--recv-buffer", "128K", "--send-buffer", "128K"];
     const { get, put } = await doctor([...hosts.onClient, ...FIRST], [...small, "--folder", local.path, server.url]);
@@ -118,11 +110,7 @@ Deno.test({
   async fn() {
     // Two hosts, as all of one machine would be busy.
     await using hosts = await TwoHosts.create();
-    await using server = await ServerProcess.start({
-      command: [...hosts.onServer, ...FIRST, FSH],
-      args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
-    });
-    await sparse(`${server.folder}/file`, 1024 * MIB);
+    await using server = await serverOn(hosts);
     await using local = await ramFolder(IN_MEMORY);
     await using _hogs = hogs(3);
     const onFirst = [...hosts.onClient, "taskset", "-c", "0"];
@@ -139,6 +127,16 @@ Deno.test({
     }
   },
 });
+
+/** A server on the one of two hosts, with a file that is large enough. */
+async function serverOn(hosts: TwoHosts | FarHosts): Promise<ServerProcess> {
+  const server = await ServerProcess.start({
+    command: [...hosts.onServer, ...FIRST, FSH],
+    args: ["--host", hosts.serverAddress, "--insecure", ...NOT_FLUSHED],
+  });
+  await sparse(`${server.folder}/file`, 1024 * MIB);
+  return server;
+}
 
 /** Programs that keep the first CPU busy. */
 function hogs(count: number): AsyncDisposable {
