@@ -10,7 +10,6 @@ export const SYMBOLS = {
   flock: { parameters: ["i32", "i32"], result: "i32" },
   futimens: { parameters: ["i32", "buffer"], result: "i32" },
   fchmod: { parameters: ["i32", "u32"], result: "i32" },
-  renameat: { parameters: ["i32", "buffer", "i32", "buffer"], result: "i32" },
   unlinkat: { parameters: ["i32", "buffer", "i32"], result: "i32" },
   fsync: { parameters: ["i32"], result: "i32", nonblocking: true },
   syncfs: { parameters: ["i32"], result: "i32", nonblocking: true },

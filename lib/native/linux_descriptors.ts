@@ -1,6 +1,15 @@
 import type { Room } from "../base/arena.ts";
 import { cString, EAGAIN, errno, type Libc, systemError } from "./libc.ts";
-import type { Confinement, Descriptors, FileIdentity, NewRawFile, RawFile, RawInfo, RawName } from "./native.ts";
+import type {
+  Confinement,
+  Descriptors,
+  FileIdentity,
+  NewName,
+  NewRawFile,
+  RawFile,
+  RawInfo,
+  RawName,
+} from "./native.ts";
 
 // Values of Linux's generic headers; the same on x86-64 and arm64 where nothing else is said.
 const AT_FDCWD = -100; // fcntl.h
@@ -229,8 +238,9 @@ export class LinuxDescriptors implements Descriptors {
     this.#checked(this.#libc.futimens(file, this.#timeBytes), "futimens");
   }
 
-  renameWithin(folder: number, from: string, to: string): void {
-    this.#sure("renameat", () => this.#libc.renameat(folder, cString(from), folder, cString(to, 1)));
+  renameWithin(folder: number, { from, to, noReplace = false }: NewName): void {
+    const flags = noReplace ? RENAME_NOREPLACE : 0;
+    this.#sure("renameat2", () => this.#libc.renameat2(folder, cString(from), folder, cString(to, 1), flags));
   }
 
   async flush(descriptor: number): Promise<void> {

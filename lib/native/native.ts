@@ -79,6 +79,13 @@ export interface NewRawFile {
   readonly mode: number | null;
 }
 
+/** A name of a folder, and the one that it becomes. */
+export interface NewName {
+  readonly from: string;
+  readonly to: string;
+  readonly noReplace?: boolean | undefined;
+}
+
 export interface FileIdentity {
   readonly text: string;
   /** When it last changed, in milliseconds since 1970-01-01T00:00Z. */
@@ -113,8 +120,8 @@ export interface Descriptors {
    * descriptor, still open, or leaves nothing behind.
    */
   createFile(folder: number, name: string, file: NewRawFile): number;
-  /** Renames within a held folder, replacing what has that name. */
-  renameWithin(folder: number, from: string, to: string): void;
+  /** Renames within a held folder, replacing what has that name; with `noReplace` that is EEXIST. */
+  renameWithin(folder: number, names: NewName): void;
   /** Flushes one file (fsync(2)). */
   flush(descriptor: number): Promise<void>;
   /** Flushes all that is written so far to the file system that `held` lies on (syncfs(2)). */

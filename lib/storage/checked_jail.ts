@@ -1,6 +1,7 @@
 import { relative, resolve, SEPARATOR } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
+import type { NewName } from "../native/native.ts";
 import {
   below,
   type Held,
@@ -132,8 +133,10 @@ export class CheckedJail implements Jail {
     return null;
   }
 
-  renameWithin(folder: Held, from: string, to: string): void {
-    Deno.renameSync(`${folder.path}/${from}`, `${folder.path}/${to}`);
+  renameWithin(folder: Held, names: NewName): void | Promise<void> {
+    const [from, to] = [`${folder.path}/${names.from}`, `${folder.path}/${names.to}`];
+    if (names.noReplace) return renameIfAbsent(from, to);
+    Deno.renameSync(from, to);
   }
 
   flushAll(): Promise<void> {

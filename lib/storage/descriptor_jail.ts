@@ -2,7 +2,7 @@ import type { Room } from "../base/arena.ts";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
-import type { Confinement, Descriptors, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
+import type { Confinement, Descriptors, NewName, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import {
   below,
   type Held,
@@ -146,8 +146,13 @@ export class DescriptorJail implements Jail {
     return { sync: () => this.#system.flush(descriptor), close: () => this.#system.close(descriptor) };
   }
 
-  renameWithin(folder: HeldDescriptor, from: string, to: string): void {
-    this.#system.renameWithin(folder.descriptor, from, to);
+  renameWithin(folder: HeldDescriptor, names: NewName): void | Promise<void> {
+    try {
+      this.#system.renameWithin(folder.descriptor, names);
+    } catch (error) {
+      if (!names.noReplace || !isUnknownFlag(error)) throw error;
+      return renameIfAbsent(`${folder.path}/${names.from}`, `${folder.path}/${names.to}`);
+    }
   }
 
   flushAll(): Promise<void> {
@@ -158,8 +163,7 @@ export class DescriptorJail implements Jail {
     try {
       this.#system.renameNoReplace(from, to);
     } catch (error) {
-      // Not every file system knows the flag (renameat2(2): EINVAL).
-      if (osCode(error) !== "EINVAL" && osCode(error) !== "ENOSYS") throw error;
+      if (!isUnknownFlag(error)) throw error;
       await renameIfAbsent(from, to);
     }
   }
@@ -168,6 +172,11 @@ export class DescriptorJail implements Jail {
     this.#found.clear();
     this.#system.close(this.#root);
   }
+}
+
+/** Not every file system knows RENAME_NOREPLACE (renameat2(2)). */
+function isUnknownFlag(error: unknown): boolean {
+  return osCode(error) === "EINVAL" || osCode(error) === "ENOSYS";
 }
 
 /** A path as openat2 takes it, relative to the root. */

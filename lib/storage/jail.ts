@@ -2,7 +2,7 @@ import { SEPARATOR } from "@std/path";
 import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
 import { baseName, parentPath, type SafePath, safePath } from "../base/virtual_path.ts";
-import type { NewRawFile, RawFile, RawInfo } from "../native/native.ts";
+import type { NewName, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import type { KnownSums } from "./known_sums.ts";
 import type { Direct } from "./local_reader.ts";
 import { osCode } from "./os_error.ts";
@@ -52,8 +52,8 @@ export interface Jail {
   openDirect(held: Held, sums: KnownSums): Direct | undefined;
   /** As `Descriptors.createFile`; null: there is no such short way here. */
   createFile(folder: Held, name: string, file: NewRawFile): OpenFile | null;
-  /** Renames within a folder, replacing what has that name. */
-  renameWithin(folder: Held, from: string, to: string): void;
+  /** Renames within a folder, replacing what has that name unless told otherwise; waits only where there is no call for it. */
+  renameWithin(folder: Held, names: NewName): void | Promise<void>;
   /** Whether `flushAll` is possible here. */
   readonly flushesAll: boolean;
   /** Flushes the whole file system. */

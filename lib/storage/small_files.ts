@@ -116,13 +116,12 @@ export class LocalSmallFiles {
         if (file.path === ROOT) throw new FshError("IS_DIRECTORY");
         const held = folders.hold(parentPath(file.path));
         const folder = held instanceof Promise ? await held : held;
-        const part = patience.watch(() => {
+        const publishing = patience.watch(() => {
           const part = this.#writePart(folder, file);
-          if (!durable && !options.noReplace) this.#publish({ index, file, part, folder });
-          return part;
+          if (!durable) return this.#publish({ index, file, part, folder }, options);
+          pending.push({ index, file, part, folder });
         });
-        if (durable) pending.push({ index, file, part, folder });
-        else if (options.noReplace) await this.#publishNew({ index, file, part, folder });
+        if (publishing) await publishing;
       } catch (error) {
         results[index] = osError(error, named(file.path));
       }
@@ -186,8 +185,7 @@ export class LocalSmallFiles {
     for (const one of pending) {
       if (results[one.index] !== null) continue;
       try {
-        if (options.noReplace) await this.#publishNew(one);
-        else this.#publish(one);
+        await this.#publish(one, options);
         const folder = parentPath(one.file.path);
         const entry = folders.get(folder) ?? { held: one.folder, of: [] };
         entry.of.push(one);
@@ -219,27 +217,29 @@ export class LocalSmallFiles {
     }
   }
 
-  /** The part becomes the file. */
-  #publish({ file, part, folder }: Pending): void {
+  /** The part becomes the file; there is something to wait for only where it fails, or where the platform waits. */
+  #publish(pending: Pending, { noReplace }: { noReplace?: boolean }): Promise<void> | void {
+    const { file, part, folder } = pending;
     try {
-      this.#options.jail.renameWithin(folder, part.name, baseName(file.path));
+      const renaming = this.#options.jail.renameWithin(folder, { from: part.name, to: baseName(file.path), noReplace });
+      if (renaming) return this.#published(pending, renaming);
     } catch (error) {
-      this.#discard(folder, part);
-      throw error;
+      return this.#published(pending, Promise.reject(error));
     }
-    part.file.close();
-    this.#options.parts.delete(part.name);
+    this.#end(part);
   }
 
-  /** As `#publish`, where nothing has that name yet. */
-  async #publishNew({ file, part, folder }: Pending): Promise<void> {
+  async #published({ file, part, folder }: Pending, renaming: Promise<void>): Promise<void> {
     try {
-      const to = `${folder.path}/${baseName(file.path)}`;
-      await this.#options.jail.renameNoReplace(`${folder.path}/${part.name}`, to);
+      await renaming;
     } catch (error) {
       this.#discard(folder, part);
       throw await isFolder(`${folder.path}/${baseName(file.path)}`) ? new FshError("IS_DIRECTORY") : error;
     }
+    this.#end(part);
+  }
+
+  #end(part: Part): void {
     part.file.close();
     this.#options.parts.delete(part.name);
   }
@@ -251,8 +251,7 @@ export class LocalSmallFiles {
     } catch {
       // Nothing was left of it, or nothing can be done.
     }
-    part.file.close();
-    this.#options.parts.delete(part.name);
+    this.#end(part);
   }
 }
 

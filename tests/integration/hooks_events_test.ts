@@ -6,6 +6,7 @@ import type { HookName } from "../../lib/hooks/hooks.ts";
 import type { Plugin } from "../../lib/hooks/plugin.ts";
 import { HookedServer, observer, pluginOf } from "../support/hooked_server.ts";
 import { assertFails } from "../support/named_errors.ts";
+import { eventually } from "../support/program.ts";
 import { pausedSource, sourceOf } from "../support/sources.ts";
 import { bytesOf } from "../support/stored_files.ts";
 
@@ -141,10 +142,11 @@ Deno.test("what fails or is refused is told with its error, whatever stage it ca
 });
 
 Deno.test("a put that breaks off is told with the bytes that came, and how the session ended", async () => {
-  await using observed = await Observed.start();
+  let came = 0;
+  await using observed = await Observed.start(pluginOf({ content: ({ chunk }) => void (came += chunk.length) }));
   const client = await observed.client();
   const put = client.put("/cut", pausedSource(new Uint8Array(100_000)), { size: null }).catch(() => {});
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  await eventually("all that the client sent", 10_000, () => came === 100_000);
   client.session.abort(new FshError("INTERRUPTED"));
   await put;
   await observed.server.running.quiet();
