@@ -41,6 +41,7 @@ export class TraceOutput {
   readonly #options: TraceOutputOptions;
   #waiting: Chunk[] = [];
   #accepted = 0;
+  #written = 0;
   /** Of the file, what is written and consists of whole pieces. */
   #whole = 0;
   #stopped = false;
@@ -138,22 +139,26 @@ export class TraceOutput {
     clearTimeout(timer);
     this.#stopped = true;
     this.#waiting = [];
-    this.#file.close();
+    // Otherwise it still waits for the disk.
+    if (this.#working) void this.#working.then(() => this.#file.close());
+    else this.#file.close();
   }
 
   async #work(): Promise<void> {
     try {
       for (let chunk; (chunk = this.#waiting.shift());) {
         for (let at = 0; at < chunk.length;) at += await this.#file.write(chunk.bytes.subarray(at, chunk.length));
+        this.#written += chunk.length;
         this.#whole = chunk.whole;
         chunks.give(chunk.bytes);
       }
     } catch (error) {
       this.#waiting = [];
+      this.#written = Infinity;
       this.stop(reason(error));
-      // A piece that is not whole would be taken for damage.
-      await this.#file.truncate(this.#whole).catch(() => {});
     }
+    // A piece that is not whole would be taken for damage; of one that was given up the rest may never come.
+    if (this.#written > this.#whole) await this.#file.truncate(this.#whole).catch(() => {});
     this.#working = null;
   }
 }

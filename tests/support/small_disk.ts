@@ -1,4 +1,5 @@
 import { statfsSync } from "node:fs";
+import { systemCommand } from "./system_command.ts";
 
 /** A file system of its own that is soon full: a tmpfs, mounted on a temporary folder. Needs root and Linux. */
 export class SmallDisk implements AsyncDisposable {
@@ -17,7 +18,7 @@ export class SmallDisk implements AsyncDisposable {
   /** A megabyte with room for so many files. */
   static async create(options: { files?: number } = {}): Promise<SmallDisk> {
     const folder = await Deno.makeTempDir({ prefix: "fsh-disk-" });
-    await run("mount", ...mountArguments(folder, options));
+    await systemCommand("mount", ...mountArguments(folder, options));
     return new SmallDisk(folder);
   }
 
@@ -33,7 +34,7 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await run("umount", this.path);
+    await systemCommand("umount", this.path);
     await Deno.remove(this.path);
   }
 }
@@ -48,9 +49,4 @@ function runSync(command: string, ...args: string[]): boolean {
   } catch {
     return false;
   }
-}
-
-async function run(command: string, ...args: string[]): Promise<void> {
-  const { success, stderr } = await new Deno.Command(command, { args }).output();
-  if (!success) throw new Error(`${command} ${args.join(" ")}: ${new TextDecoder().decode(stderr)}`);
 }

@@ -1,12 +1,15 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { TraceOutput } from "../../../lib/trace/trace_output.ts";
+import { LoopDisk } from "../../support/loop_disk.ts";
 import { assertFails } from "../../support/named_errors.ts";
+import { eventually } from "../../support/program.ts";
+import { inMemory } from "../../support/ram.ts";
 import { bytesOf } from "../../support/stored_files.ts";
 
 const MAGIC = bytesOf("magic");
 
 async function inFolder(work: (path: (name: string) => string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir({ prefix: "fsh-trace-" });
+  const folder = await Deno.makeTempDir({ prefix: "fsh-trace-", ...inMemory(64 * 1024 * 1024) });
   try {
     await work((name) => `${folder}/${name}`);
   } finally {
@@ -73,3 +76,41 @@ Deno.test("whoever writes faster than the disk waits for room, and no longer tha
     await output.close();
     assertEquals((await Deno.stat(path("a"))).size, 16 * 1024 * 1024);
   }));
+
+Deno.test({
+  name: "a disk that takes nothing is given up, and what is on it in the end is whole pieces",
+  ignore: !LoopDisk.available(),
+  async fn() {
+    await using disk = await LoopDisk.create(32 * 1024 * 1024);
+    const path = `${disk.path}/trace`;
+    const said: string[] = [];
+    const output = await open(path, { limit: 64 * 1024 * 1024, stopped: (why) => said.push(why) });
+    // Of one larger than a chunk, some comes before the rest.
+    const piece = new Uint8Array(1_500_001).fill(1);
+    output.write(MAGIC);
+    await eventually("the first piece on the disk", 10_000, async () => (await Deno.stat(path)).size === MAGIC.length);
+    {
+      await using _frozen = await disk.freeze();
+      for (let i = 0; i < 20 && !output.isStopped; i++) {
+        output.write(piece);
+        await output.room();
+      }
+      assertEquals(said, [`${path}: the disk is too slow`]);
+      await output.close();
+    }
+    await eventually("the writer to let go of the file", 10_000, () => openFiles(path) === 0);
+    assertEquals((await Deno.stat(path)).size, MAGIC.length);
+  },
+});
+
+/** How many descriptors this process has open on a file. */
+function openFiles(path: string): number {
+  const targets = [...Deno.readDirSync("/proc/self/fd")].map(({ name }) => {
+    try {
+      return Deno.readLinkSync(`/proc/self/fd/${name}`);
+    } catch {
+      return "";
+    }
+  });
+  return targets.filter((target) => target === path).length;
+}
