@@ -1,15 +1,12 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { ManualClock } from "../../lib/base/clock.ts";
 import { FshError } from "../../lib/base/errors.ts";
-import { silentLog } from "../../lib/base/log.ts";
 import { hash } from "../../lib/commands/hash.ts";
 import { ServerLoad } from "../../lib/session/load.ts";
-import { Session } from "../../lib/session/session.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { FileReader } from "../../lib/storage/storage.ts";
-import { memoryPair } from "../../lib/transport/memory.ts";
 import { encodeMessage } from "../../lib/wire/codec.ts";
-import { RawPeer } from "../support/raw_peer.ts";
+import { loneSession } from "../support/lone_session.ts";
 import { RecordingStorage } from "../support/recording_storage.ts";
 import { RunningServer } from "../support/running_server.ts";
 import { store } from "../support/stored_files.ts";
@@ -81,23 +78,12 @@ Deno.test("PINGs and CANCELs that nobody could need end the session with FLOOD",
 Deno.test("a session that is held back among hundreds is not taken for dead", async () => {
   const clock = new ManualClock();
   const load = new ServerLoad(clock);
-  const [near, far] = memoryPair();
-  const session = new Session(near, {
-    role: "server",
-    log: silentLog,
+  const { session, peer } = loneSession({
     clock,
     load: load.join(),
     limits: { window: 256 * 1024, maxStreams: 8, heartbeat: 1000, misses: 1 },
-    agent: "test",
-    methods: ["anonymous"],
-    authenticate: () => Promise.resolve({ user: { name: "" } }),
-    admit: () => "1",
-    handshakeTimeout: 0,
-    idleTimeout: 0,
-    stallTimeout: 0,
     serve: async () => {},
   });
-  const peer = new RawPeer(far);
   const started = session.start();
   await peer.shakeHands();
   await started;
@@ -141,19 +127,7 @@ Deno.test("while transfers move, connections come in at a pace; otherwise as the
 Deno.test("a session that has ended does not wait for its turn to throw things away", async () => {
   const clock = new ManualClock();
   const load = new ServerLoad(clock);
-  const [near, far] = memoryPair();
-  const session = new Session(near, {
-    role: "server",
-    log: silentLog,
-    clock,
-    load: load.join(),
-    limits: { window: 256 * 1024, maxStreams: 8, heartbeat: 0, misses: 1 },
-    agent: "test",
-    handshakeTimeout: 0,
-    idleTimeout: 0,
-    stallTimeout: 0,
-  });
-  const peer = new RawPeer(far);
+  const { session, peer } = loneSession({ clock, load: load.join() });
   session.start().catch(() => {});
   await peer.sendBytes(new TextEncoder().encode("GET / HTTP/1.1\r\n"));
   const crowd = Array.from({ length: 600 }, () => load.join());

@@ -1,13 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { ManualClock } from "../../lib/base/clock.ts";
-import { silentLog } from "../../lib/base/log.ts";
 import type { MemoryAccount } from "../../lib/base/memory_account.ts";
 import { MemoryBudget } from "../../lib/base/memory_budget.ts";
 import { SEAT } from "../../lib/base/memory_shares.ts";
-import { Session } from "../../lib/session/session.ts";
-import { memoryPair } from "../../lib/transport/memory.ts";
+import { loneSession } from "../support/lone_session.ts";
 import { rawFrame } from "../support/raw_frame.ts";
-import { RawPeer } from "../support/raw_peer.ts";
 import { RunningServer } from "../support/running_server.ts";
 
 const MIB = 1024 ** 2;
@@ -24,25 +21,14 @@ function open(budget: MemoryBudget): MemoryAccount {
 Deno.test("a session that is not read for want of memory does not count as waiting for its peer", async () => {
   const clock = new ManualClock();
   const budget = new MemoryBudget({ bytes: 16 * MIB, clock });
-  const [near, far] = memoryPair();
-  const session = new Session(near, {
-    role: "server",
-    log: silentLog,
+  const { session, peer } = loneSession({
     clock,
     memory: open(budget),
     limits: LIMITS,
-    agent: "test",
-    methods: ["anonymous"],
-    authenticate: () => Promise.resolve({ user: { name: "" } }),
-    admit: () => "1",
-    handshakeTimeout: 0,
-    idleTimeout: 0,
-    stallTimeout: 0,
     serve: async (stream) => {
       await stream.drain(() => {});
     },
   });
-  const peer = new RawPeer(far);
   const started = session.start();
   await peer.shakeHands();
   await started;
