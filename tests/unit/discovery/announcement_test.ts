@@ -193,3 +193,19 @@ Deno.test("a port that another program keeps to itself is an error at the start,
   await assertFails(() => bench.announce(host), "ADDRESS_IN_USE");
   assertEquals(bench.clock.pending, 0);
 });
+
+Deno.test("networks that can't be looked at for a while end nothing: they are looked at again", async () => {
+  const bench = new Bench();
+  const host = bench.ether.host();
+  const announcement = await bench.announce(host);
+  const { links } = host;
+  host.links = () => {
+    throw new Error("Too many open files (os error 24)");
+  };
+  await bench.pass(6000);
+  host.links = links;
+  host.addresses = ["10.0.0.1"];
+  await bench.pass(6000);
+  assertEquals(bench.logged("announced"), ["office"]);
+  await announcement.withdraw();
+});
