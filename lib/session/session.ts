@@ -24,9 +24,7 @@ import {
   type Role,
 } from "../wire/frames.ts";
 import { ZSTD } from "../wire/compression.ts";
-import { checkPreface, PREFACE, strayAnswer } from "../wire/preface.ts";
-import { Splitter } from "../wire/splitter.ts";
-import { ReceiveMemory } from "./receive_memory.ts";
+import { PREFACE, strayAnswer } from "../wire/preface.ts";
 import { PRIORITIES, type RequestOpener } from "./command.ts";
 import {
   type Claim,
@@ -37,6 +35,7 @@ import {
   type Terms,
 } from "./handshake.ts";
 import type { SessionLoad } from "./load.ts";
+import { Reader, type ReaderHost } from "./reader.ts";
 import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
@@ -78,8 +77,6 @@ export interface SessionOptions extends HandshakeOptions {
  */
 export class Session implements RequestOpener {
   readonly ended: Promise<SessionEnd>;
-  /** Bytes that came in, headers included. */
-  received = 0;
   /** Of the bytes both ways, those that carry no file's content. */
   #overhead = 0;
 
@@ -87,9 +84,8 @@ export class Session implements RequestOpener {
   readonly #options: SessionOptions;
   readonly #clock: Clock;
   readonly #writer: Writer;
-  readonly #splitter: Splitter;
+  readonly #reader: Reader;
   readonly #memory: MemoryAccount;
-  readonly #room: ReceiveMemory;
   readonly #handshake: Handshake;
   readonly #streams = new Map<number, Stream>();
   /** Streams that are more than the peer takes at once: their requests wait. */
@@ -129,16 +125,12 @@ export class Session implements RequestOpener {
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
     const peer: Role = options.role === "client" ? "server" : "client";
-    const { maxData = MAX_DATA } = options.limits;
-    this.#splitter = new Splitter((header) => {
-      const name = checkHeader(header, peer, this.#phase);
-      if (name === "DATA" && header.length > maxData) {
-        throw new FshError("BAD_LENGTH", { subject: name, detail: `${header.length} bytes, at most ${maxData}` });
-      }
-      return name;
-    });
     this.#memory = options.memory ?? unboundedAccount();
-    this.#room = new ReceiveMemory(this.#splitter, this.#memory);
+    this.#reader = new Reader(connection, this.#readerHost(peer), {
+      clock: this.#clock,
+      memory: this.#memory,
+      load: options.load,
+    });
     this.#memory.holder = { waitsSince: () => this.#waitsSince(), evict: (error) => this.#evict(error) };
     this.#handshake = new Handshake(options.role, {
       ...options,
@@ -165,7 +157,7 @@ export class Session implements RequestOpener {
       this.#sendRaw(this.#handshake.hello());
     }
     this.#writing = this.#writer.run().catch((error) => this.#fail(error));
-    this.#readLoop().catch((error) => this.#fail(error)).finally(() => this.#room.close());
+    this.#listen().catch((error) => this.#fail(error)).finally(() => this.#reader.close());
     const { handshakeTimeout } = this.#options;
     try {
       await withDeadline(
@@ -178,6 +170,11 @@ export class Session implements RequestOpener {
       this.#fail(error);
       throw error;
     }
+  }
+
+  /** Bytes that came in, headers included. */
+  get received(): number {
+    return this.#reader.received;
   }
 
   /** Bytes that went out, headers included. */
@@ -320,65 +317,42 @@ export class Session implements RequestOpener {
 
   // Reading.
 
-  async #readLoop(): Promise<void> {
-    const preface = await this.#readPreface();
-    if (!preface) return;
-    this.#introduce();
-    for (;;) {
-      const stop = this.#receiveAll();
-      if (stop) await (stop === "hold back" ? this.#holdBack() : this.#pause(stop));
-      if (this.#failed) return await this.#discard();
-      if (this.#phase === "closed") return;
-      if (stop) continue;
-      this.#room.relax(this.#streams.size === 0);
-      const room = this.#room.grow({ ready: this.#vitals !== null });
-      if (room) await this.#pause(room);
-      this.#room.awaitsFrame(this.#clock.now());
-      const read = await this.#connection.read(this.#splitter.space());
-      if (read === null) return this.#failed ? await this.#discard() : this.#peerClosed();
-      this.received += read;
-      this.#options.load?.read(read);
-      this.#vitals?.received();
-      this.#splitter.filled(read);
-    }
+  async #listen(): Promise<void> {
+    const how = await this.#reader.run();
+    if (how === "left") this.#peerClosed();
+    else if (how === "failed") await this.#sayLastWords();
   }
 
-  /** The peer's first bytes; false where they are not FSH/1. What is behind them stays for the splitter. */
-  async #readPreface(): Promise<boolean> {
-    const first = new Uint8Array(PREFACE.length);
-    let have = 0;
-    try {
-      while (!checkPreface(first.subarray(0, have))) {
-        const read = await this.#connection.read(first.subarray(have));
-        if (read === null) {
-          throw new FshError("CONNECTION_LOST", { subject: this.remote, detail: "before it said a word" });
+  #readerHost(peer: Role): ReaderHost {
+    const { maxData = MAX_DATA } = this.#options.limits;
+    return {
+      state: () => this.#phase === "closed" ? "closed" : this.#failed ? "failed" : "open",
+      vitals: () => this.#vitals,
+      openStreams: () => this.#streams.size,
+      running: () => this.#running,
+      check: (header) => {
+        const name = checkHeader(header, peer, this.#phase);
+        if (name === "DATA" && header.length > maxData) {
+          throw new FshError("BAD_LENGTH", { subject: name, detail: `${header.length} bytes, at most ${maxData}` });
         }
-        this.received += read;
-        have += read;
-      }
-      return true;
-    } catch (error) {
-      if (this.#options.role === "server" && toFshError(error).error === "BAD_PREFACE") {
-        this.#sendRaw(strayAnswer(first));
-      }
-      this.#fail(toFshError(error).about(this.remote));
-      await this.#discard();
-      return false;
-    }
+        return name;
+      },
+      introduced: () => this.#introduce(),
+      strayed: (first, error) => {
+        if (this.#options.role === "server" && toFshError(error).error === "BAD_PREFACE") {
+          this.#sendRaw(strayAnswer(first));
+        }
+        this.#fail(toFshError(error).about(this.remote));
+      },
+      receive: (frame) => this.#receive(frame),
+      fail: (error) => this.#fail(error),
+    };
   }
 
-  /** Reads on for a moment without looking, and lets the last words out, so that they are not lost to a reset. */
-  async #discard(): Promise<void> {
-    const { load } = this.#options;
-    // What comes is read into a buffer of its own; others may need the large one.
-    this.#room.close();
-    const waste = new Uint8Array(16 * 1024);
-    const isOver = () => this.#phase === "closed";
+  /** Lets the last words out, so that they are not lost to a reset. */
+  async #sayLastWords(): Promise<void> {
     try {
-      while (!isOver() && await this.#connection.read(waste) !== null) {
-        load?.wasted();
-        while (load?.mustPause && !isOver()) await load.pause();
-      }
+      await this.#reader.discard();
       await this.#writing;
     } catch {
       // Gone is what we wait for.
@@ -387,7 +361,7 @@ export class Session implements RequestOpener {
   }
 
   #peerClosed(): void {
-    if (this.#splitter.pending > 0) {
+    if (this.#reader.isMidFrame) {
       return this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote, detail: "in the middle of a frame" }));
     }
     if (this.#phase === "draining" && this.#streams.size === 0) {
@@ -396,49 +370,9 @@ export class Session implements RequestOpener {
     this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
   }
 
-  /** Waits for memory, in which time the peer's silence means nothing. */
-  async #pause(room: Promise<void>): Promise<void> {
-    this.#room.pauses();
-    this.#vitals?.hold();
-    await room;
-    this.#vitals?.resume();
-  }
-
-  /**
-   * Every frame that is complete, until one breaks the protocol, there has to be room for what came of the last one, or
-   * others must be heard first.
-   */
-  #receiveAll(): Promise<void> | "hold back" | undefined {
-    const { load } = this.#options;
-    try {
-      for (let frame; !this.#failed && (frame = this.#splitter.next()) !== null;) {
-        load?.received(frame, this.#running);
-        this.#receive(frame);
-        const room = this.#room.received(frame);
-        if (room) return room;
-        if (load?.mustPause) return "hold back";
-      }
-    } catch (error) {
-      this.#fail(error);
-    }
-    return undefined;
-  }
-
-  /** Leaves the session unread for a while, which is no silence of the peer's. */
-  async #holdBack(): Promise<void> {
-    const { load } = this.#options;
-    this.#room.pauses();
-    while (load?.mustPause && this.#phase !== "closed") {
-      const over = await load.pause();
-      this.#vitals?.moved();
-      // What a peer that has left had still to say would keep us busy for long.
-      if (over && this.#connection.isGone?.()) this.#fail(new FshError("CONNECTION_LOST", { subject: this.remote }));
-    }
-  }
-
   /** Since when the peer keeps this session from giving memory back. */
   #waitsSince(): number | null {
-    let since = Math.min(this.#room.waitsSince ?? Infinity, this.#writer.writingSince ?? Infinity);
+    let since = Math.min(this.#reader.waitsSince ?? Infinity, this.#writer.writingSince ?? Infinity);
     // What its peer has sent to a session that is not read is not known.
     const readsSince = this.#vitals?.readsSince ?? null;
     if (readsSince !== null) {
