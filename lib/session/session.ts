@@ -25,7 +25,7 @@ import {
 } from "../wire/frames.ts";
 import { ZSTD } from "../wire/compression.ts";
 import { PREFACE, strayAnswer } from "../wire/preface.ts";
-import { PRIORITIES, type RequestOpener } from "./command.ts";
+import type { RequestOpener } from "./command.ts";
 import {
   type Claim,
   Handshake,
@@ -39,6 +39,7 @@ import { Reader, type ReaderHost } from "./reader.ts";
 import { isSecure } from "./secure.ts";
 import { endOf, type SessionEnd } from "./session_end.ts";
 import { Stream, type StreamHost } from "./stream.ts";
+import { StreamTable } from "./stream_table.ts";
 import { Vitals } from "./vitals.ts";
 import { Writer } from "./writer.ts";
 
@@ -87,9 +88,7 @@ export class Session implements RequestOpener {
   readonly #reader: Reader;
   readonly #memory: MemoryAccount;
   readonly #handshake: Handshake;
-  readonly #streams = new Map<number, Stream>();
-  /** Streams that are more than the peer takes at once: their requests wait. */
-  readonly #unbegun = new Map<number, () => void>();
+  readonly #streams: StreamTable;
   /** Made with the first stream. */
   #host: StreamHost | null = null;
   readonly #trace: boolean;
@@ -102,7 +101,6 @@ export class Session implements RequestOpener {
   #closing: Promise<SessionEnd> | null = null;
   #introduced = false;
   #writing: Promise<void> = Promise.resolve();
-  #lastStream = -1;
   /** Requests that are being served. */
   #running = 0;
   /** The session can't go on; what still comes in is not looked at. */
@@ -112,8 +110,6 @@ export class Session implements RequestOpener {
   /** Null while it has not ended: an error takes a kilobyte. */
   #whyEnded: FshError | null = null;
   #cancelFarewell: (() => void) | null = null;
-  #cancelBegin: (() => void) | null = null;
-  #idleWaiters: (() => void)[] = [];
 
   constructor(connection: Connection, options: SessionOptions) {
     this.#connection = connection;
@@ -121,6 +117,7 @@ export class Session implements RequestOpener {
     this.#clock = options.clock ?? systemClock;
     this.#log = options.log;
     this.#trace = options.log.enabled("trace");
+    this.#streams = new StreamTable({ clock: this.#clock, most: () => this.#terms?.maxStreams ?? 1 });
     this.ended = this.#end.promise;
     // Nobody need wait for it.
     this.#ready.promise.catch(() => {});
@@ -232,39 +229,20 @@ export class Session implements RequestOpener {
   /** The transfers that wait for the peer now; none while it is this side that does not read. */
   waiting(): Stream[] {
     if (this.#vitals?.readsSince === null) return [];
-    return [...this.#streams.values()].filter((stream) => stream.waits);
+    return this.#streams.all().filter((stream) => stream.waits);
   }
 
   /** Opens a stream with its request. */
   open<N extends RequestName>(name: N, fields: FrameFields<N>, options: { fin?: boolean } = {}): Stream {
-    this.#lastStream += 2;
-    const stream = this.#newStream(this.#lastStream);
+    const stream = this.#newStream(this.#streams.next());
     if (this.#phase !== "ready") {
       stream.sever(this.#phase === "closed" ? this.#reason : new FshError("GOING_AWAY", { subject: this.remote }));
       return stream;
     }
-    this.#streams.set(stream.id, stream);
     const { fin = frameRow(name).fin === true } = options;
     // A failure is told to whoever takes the answer.
-    const begin = () => void stream.send(name, fields, { fin }).catch(() => {});
-    if (this.#streams.size - this.#unbegun.size <= this.#mostStreams) begin();
-    else this.#unbegun.set(stream.id, begin);
+    this.#streams.begin(stream, () => void stream.send(name, fields, { fin }).catch(() => {}));
     return stream;
-  }
-
-  /** A little less than the peer takes: it counts those that have ended until it has noticed. */
-  get #mostStreams(): number {
-    return Math.max(1, Math.floor((this.#terms?.maxStreams ?? 1) * 0.75));
-  }
-
-  /** Begins streams in the order in which they were opened, as long as the peer takes more. */
-  #beginWaiting(): void {
-    this.#cancelBegin = null;
-    for (const [id, begin] of this.#unbegun) {
-      if (this.#streams.size - this.#unbegun.size >= this.#mostStreams) break;
-      this.#unbegun.delete(id);
-      begin();
-    }
   }
 
   /** Round trip of one PING, in milliseconds. Rejects with why the session ended. */
@@ -292,11 +270,11 @@ export class Session implements RequestOpener {
     this.#say("GOAWAY", 0, { code: error?.code ?? 0, message: clipUtf8(error?.detail ?? "", 1024) });
     if (ready) {
       this.#phase = "draining";
-      const idle = new Promise<void>((resolve) => this.#idleWaiters.push(resolve));
+      const idle = this.#streams.idle();
       if (this.#streams.size > 0) {
         await withDeadline(Promise.race([idle, this.ended]), limit, () => new FshError("GOING_AWAY")).catch(() => {});
       }
-      for (const stream of [...this.#streams.values()]) {
+      for (const stream of this.#streams.all()) {
         stream.fail(new FshError("GOING_AWAY", { subject: this.remote }));
       }
     }
@@ -376,10 +354,8 @@ export class Session implements RequestOpener {
     // What its peer has sent to a session that is not read is not known.
     const readsSince = this.#vitals?.readsSince ?? null;
     if (readsSince !== null) {
-      for (const stream of this.#streams.values()) {
-        const stalled = stream.stalledSince(this.#vitals?.lastProgress ?? 0);
-        if (stalled !== null) since = Math.min(since, Math.max(stalled, readsSince));
-      }
+      const stalled = this.#streams.stalledSince(this.#vitals?.lastProgress ?? 0);
+      if (stalled !== null) since = Math.min(since, Math.max(stalled, readsSince));
     }
     return since === Infinity ? null : since;
   }
@@ -394,7 +370,7 @@ export class Session implements RequestOpener {
     if (frame.name === "DATA") {
       this.#overhead += HEADER_BYTES;
       this.#vitals?.progressed();
-      return this.#streamOf(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
+      return this.#streams.of(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
     }
     if (!frameRow(frame.name).metered) this.#overhead += HEADER_BYTES + frame.payload.length;
     this.#dispatch(decodeMessage(frame), frame.payload.length);
@@ -417,37 +393,27 @@ export class Session implements RequestOpener {
         return this.#peerFailed(message);
       case "WINDOW":
         this.#vitals?.progressed();
-        return this.#streamOf("WINDOW", message.stream)?.receiveCredit(message.fields.credit);
+        return this.#streams.of("WINDOW", message.stream)?.receiveCredit(message.fields.credit);
       case "CANCEL": {
         const error = new FshError(errorName(message.fields.code), { remote: true });
-        return this.#streamOf("CANCEL", message.stream)?.receiveError(error);
+        return this.#streams.of("CANCEL", message.stream)?.receiveError(error);
       }
       default:
         if (frameRow(message.name).on === "opens") return this.#request(message, length);
-        return this.#streamOf(message.name, message.stream)?.receiveMessage(message, length);
+        return this.#streams.of(message.name, message.stream)?.receiveMessage(message, length);
     }
-  }
-
-  /** The stream a frame is for; undefined for one that is over, whose late frames are of no interest. */
-  #streamOf(name: FrameName, id: number): Stream | undefined {
-    const stream = this.#streams.get(id);
-    if (!stream && id > this.#lastStream) throw new FshError("BAD_STREAM", { subject: name, detail: String(id) });
-    return stream;
   }
 
   #request(message: Message, length: number): void {
-    if (message.stream <= this.#lastStream || message.stream % 2 === 0) {
-      throw new FshError("BAD_STREAM", { subject: message.name, detail: String(message.stream) });
-    }
+    this.#streams.follow(message.name, message.stream);
     if (frameRow(message.name).fin && !message.fin) {
       throw new FshError("BAD_HEADER", {
         subject: message.name,
         detail: "it is the stream's last frame and must say so",
       });
     }
-    this.#lastStream = message.stream;
     const stream = this.#newStream(message.stream, message.fin);
-    this.#streams.set(stream.id, stream);
+    this.#streams.add(stream);
     const { serve, limits } = this.#options;
     const overrun = (error: FshError) => {
       this.#options.overrun?.(message, error);
@@ -501,7 +467,7 @@ export class Session implements RequestOpener {
       this.#failed = true;
       return this.#finish(endOf(error.about(this.remote)), false);
     }
-    this.#streamOf("ERROR", message.stream)?.receiveError(error);
+    this.#streams.of("ERROR", message.stream)?.receiveError(error);
   }
 
   // The handshake.
@@ -613,16 +579,12 @@ export class Session implements RequestOpener {
       get sendsZstd() {
         return sendsZstd();
       },
-      share: (weight) => weight / this.#heaviest(),
+      share: (weight) => weight / this.#streams.heaviest,
       retract: (stream, error) => this.#writer.queue.drop(stream, error),
       urge: (name, bytes) => this.#urge(name, bytes),
       over: (stream) => {
-        this.#streams.delete(stream.id);
-        this.#unbegun.delete(stream.id);
-        // In another turn, when a server in the same process has noticed that it is over, too.
-        if (this.#unbegun.size > 0) this.#cancelBegin ??= this.#clock.after(0, () => this.#beginWaiting());
+        this.#streams.remove(stream);
         if (this.#streams.size > 0) return;
-        for (const resolve of this.#idleWaiters.splice(0)) resolve();
         if (this.#phase === "draining" && this.#closing === null && !this.#failed) this.#bow(null);
       },
       breach: (error) => this.#fail(error),
@@ -634,13 +596,6 @@ export class Session implements RequestOpener {
         return roundTrip();
       },
     };
-  }
-
-  /** The weight of the heaviest stream that is open. */
-  #heaviest(): number {
-    let heaviest: number = PRIORITIES.low;
-    for (const { weight } of this.#streams.values()) heaviest = Math.max(heaviest, weight);
-    return heaviest;
   }
 
   // Ending.
@@ -678,7 +633,7 @@ export class Session implements RequestOpener {
       }
     }
     this.#failed = true;
-    for (const stream of [...this.#streams.values()]) stream.sever(error);
+    this.#streams.sever(error);
     this.#ready.reject(error);
     this.#bow(error, patience);
   }
@@ -689,12 +644,11 @@ export class Session implements RequestOpener {
     this.#handshake.stop();
     this.#vitals?.stop();
     this.#cancelFarewell?.();
-    this.#cancelBegin?.();
     // Whoever said goodbye did not close without notice.
     const error = end.error ??
       (this.#farewell ? this.#reason : new FshError("CONNECTION_LOST", { subject: this.remote }));
     this.#whyEnded = error;
-    for (const stream of [...this.#streams.values()]) stream.sever(error);
+    this.#streams.end(error);
     this.#writer.queue.fail(error);
     this.#ready.reject(error);
     this.#memory.close(error);
