@@ -3,7 +3,7 @@ import { concatBytes } from "../base/bytes.ts";
 import { createDigest } from "../base/digest.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { oddName } from "../base/virtual_path.ts";
-import type { Sum } from "../commands/body.ts";
+import type { Sum } from "../commands/sum.ts";
 import type { GetOptions } from "../commands/get.ts";
 import type { Info } from "../commands/stat.ts";
 import { CLASSIC, NAME_BYTES, readClassicName } from "../wire/classic.ts";

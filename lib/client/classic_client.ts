@@ -1,6 +1,6 @@
 import { FshError } from "../base/errors.ts";
 import { oddName } from "../base/virtual_path.ts";
-import type { Sum } from "../commands/body.ts";
+import type { Sum } from "../commands/sum.ts";
 import type { GetOptions } from "../commands/get.ts";
 import type { Listed, ListOptions } from "../commands/list.ts";
 import type { PutOptions, PutSource } from "../commands/put.ts";

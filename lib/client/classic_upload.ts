@@ -2,7 +2,7 @@ import { frameBuffers } from "../base/buffer_pool.ts";
 import { concatBytes } from "../base/bytes.ts";
 import { createDigest } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
-import type { Sum } from "../commands/body.ts";
+import type { Sum } from "../commands/sum.ts";
 import type { PutOptions, PutSource } from "../commands/put.ts";
 import { MAX_REGION } from "../storage/storage.ts";
 import { CLASSIC, classicSize } from "../wire/classic.ts";

@@ -2,7 +2,7 @@ import { type Log, silentLog } from "../base/log.ts";
 import { FshError } from "../base/errors.ts";
 import { VERSION } from "../base/version.ts";
 import { get, type GetOptions } from "../commands/get.ts";
-import type { Sum } from "../commands/body.ts";
+import type { Sum } from "../commands/sum.ts";
 import { hash } from "../commands/hash.ts";
 import { list, type Listed, type ListOptions } from "../commands/list.ts";
 import { readLink, symlink } from "../commands/link.ts";

@@ -3,7 +3,7 @@ import { equalBytes } from "../base/bytes.ts";
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError, isError } from "../base/errors.ts";
 import { childPath, relativePath, type SafePath } from "../base/virtual_path.ts";
-import { readInto } from "../commands/body.ts";
+import { readInto } from "../commands/source.ts";
 import { walk } from "../storage/walk.ts";
 import type { Remote } from "./client.ts";
 import { NameLimit } from "./name_limit.ts";

@@ -15,7 +15,11 @@ import {
 import type { CompressMode } from "../wire/compression.ts";
 import type { Storage } from "../storage/storage.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
-import { digestText, expect, interruptible, type Progress, readInto, receiveBody, sendBody, type Sum } from "./body.ts";
+import { expect, interruptible } from "./exchange.ts";
+import { receiveBody } from "./receive_body.ts";
+import { sendBody } from "./send_body.ts";
+import { readInto } from "./source.ts";
+import { digestText, type Progress, type Sum } from "./sum.ts";
 import type { Info } from "./stat.ts";
 
 export const getCommand = command({

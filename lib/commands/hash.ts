@@ -1,7 +1,9 @@
 import { createDigest, type DigestAlgorithm } from "../base/digest.ts";
 import { FshError } from "../base/errors.ts";
 import { command, type RequestOpener } from "../session/command.ts";
-import { digestText, expect, readInto, type Sum } from "./body.ts";
+import { expect } from "./exchange.ts";
+import { readInto } from "./source.ts";
+import { digestText, type Sum } from "./sum.ts";
 
 export const hashCommand = command({
   request: "HASH",

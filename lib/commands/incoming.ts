@@ -3,7 +3,7 @@ import { FshError, toFshError } from "../base/errors.ts";
 import { parentPath } from "../base/virtual_path.ts";
 import type { CommandContext, Deed, Place } from "../session/command.ts";
 import type { Outcome, PackedFile } from "../wire/field.ts";
-import { digestText } from "./body.ts";
+import { digestText } from "./sum.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
 import { PutRoom } from "./put_room.ts";
 

@@ -2,7 +2,7 @@ import { FshError, isError } from "../base/errors.ts";
 import { childPath, parentPath, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import { command, type RequestOpener } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 
 export const readLinkCommand = command({
   request: "READLINK",

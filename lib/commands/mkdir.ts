@@ -3,7 +3,7 @@ import { parentPath, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { command, type CommandContext, type Place, type RequestOpener } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
 import { OPTION_PARENTS } from "../wire/frames.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 
 export const mkdirCommand = command({
   request: "MKDIR",

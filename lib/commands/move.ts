@@ -1,7 +1,7 @@
 import { FshError, isError } from "../base/errors.ts";
 import { command, type CommandContext, type Place, type RequestOpener } from "../session/command.ts";
 import { OPTION_NO_REPLACE } from "../wire/frames.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 import { checkTree } from "./guarded_tree.ts";
 
 export const moveCommand = command({

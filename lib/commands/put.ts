@@ -15,18 +15,11 @@ import {
 import type { CompressMode } from "../wire/compression.ts";
 import type { FileWriter } from "../storage/storage.ts";
 import { type FrameFields, OPTION_CONTINUE, OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
-import {
-  compareSums,
-  digestText,
-  expect,
-  interruptible,
-  type Progress,
-  readInto,
-  receiveBody,
-  sendBody,
-  type Source,
-  type Sum,
-} from "./body.ts";
+import { expect, interruptible } from "./exchange.ts";
+import { receiveBody } from "./receive_body.ts";
+import { sendBody } from "./send_body.ts";
+import { readInto, type Source } from "./source.ts";
+import { compareSums, digestText, type Progress, type Sum } from "./sum.ts";
 import { contentSink } from "./content_sink.ts";
 import { makePlaces, placeAbove } from "./mkdir.ts";
 import { PutRoom } from "./put_room.ts";

@@ -2,7 +2,7 @@ import { FshError, isError } from "../base/errors.ts";
 import { childPath, type SafePath } from "../base/virtual_path.ts";
 import { command, type CommandContext, type Place, type RequestOpener } from "../session/command.ts";
 import type { Storage } from "../storage/storage.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 import { checkTree, removeChecked } from "./guarded_tree.ts";
 
 export const removeCommand = command({

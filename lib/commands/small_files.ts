@@ -16,7 +16,8 @@ import { MAX_FILES, PACKED_OVERHEAD, type PackedFile } from "../wire/field.ts";
 import { OPTION_NO_REPLACE, OPTION_PARENTS } from "../wire/frames.ts";
 import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { compressMode, compressOption } from "./compress_option.ts";
-import { digestText, expect, interruptible } from "./body.ts";
+import { expect, interruptible } from "./exchange.ts";
+import { digestText } from "./sum.ts";
 import { Incoming } from "./incoming.ts";
 
 /** What GETS takes: two arenas with a block each, and the frame that is made of them; less with small frames. In bytes. */

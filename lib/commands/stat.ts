@@ -1,6 +1,6 @@
 import { command, type RequestOpener } from "../session/command.ts";
 import type { FrameFields } from "../wire/frames.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 
 export const statCommand = command({
   request: "STAT",

@@ -1,6 +1,6 @@
 import { command, type RequestOpener } from "../session/command.ts";
 import type { FileAttributes } from "../storage/storage.ts";
-import { expect } from "./body.ts";
+import { expect } from "./exchange.ts";
 
 export const touchCommand = command({
   request: "TOUCH",

@@ -1,4 +1,4 @@
-import type { Source } from "../../lib/commands/body.ts";
+import type { Source } from "../../lib/commands/source.ts";
 import { joined } from "./raw_frame.ts";
 
 /** Gives bytes in reads of at most `chunk`. */

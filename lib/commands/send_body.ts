@@ -1,39 +1,18 @@
-import { frameBuffers, release } from "../base/buffer_pool.ts";
-import { equalBytes, toHex } from "../base/bytes.ts";
 import { crc32 } from "../base/crc32.ts";
 import type { Digest } from "../base/digest.ts";
-import { FshError, isError, toFshError } from "../base/errors.ts";
-import type { MemoryAccount } from "../base/memory_account.ts";
+import { isError } from "../base/errors.ts";
+import type { FileRegion } from "../base/file_region.ts";
 import type { Rate } from "../base/rate_limiter.ts";
 import type { Soon } from "../base/soon.ts";
-import type { CommandStream, Sink, Work } from "../session/command.ts";
-import type { FileRegion } from "../base/file_region.ts";
-import type { FileReader } from "../storage/storage.ts";
-import type { Message } from "../wire/codec.ts";
+import type { CommandStream } from "../session/command.ts";
 import { type CompressMode, Compressor } from "../wire/compression.ts";
 import { HEADER_BYTES } from "../wire/frames.ts";
 import { type FrameBuffer, LEAST_PAYLOAD, SendBuffers } from "./send_buffers.ts";
+import type { Source } from "./source.ts";
+import type { Progress, Sum } from "./sum.ts";
 
 /** Milliseconds between two signs that a body goes on although its source is silent. */
 const STILL_THERE = 5_000;
-
-/** Where a body's bytes come from. */
-export type Source = Pick<FileReader, "read" | "region" | "learn" | "forget">;
-
-/** What was moved. */
-export interface Sum {
-  readonly size: number;
-  readonly algorithm: string;
-  readonly digest: Uint8Array;
-}
-
-/** `algorithm:hex`; undefined where none was made. */
-export function digestText({ algorithm, digest }: Omit<Sum, "size">): string | undefined {
-  return digest.length === 0 ? undefined : `${algorithm}:${toHex(digest)}`;
-}
-
-/** Called with the bytes moved since the last call. */
-export type Progress = (bytes: number) => void;
 
 export interface SendOptions {
   /** Stands behind what went before. */
@@ -45,19 +24,6 @@ export interface SendOptions {
   readonly limiter?: Rate | undefined;
   readonly progress?: Progress | undefined;
   readonly compress?: CompressMode | undefined;
-}
-
-export interface ReceiveOptions {
-  readonly digest: Digest;
-  readonly begun?: number;
-  /** Bytes that may come at the most, `begun` included; null: as many as do. */
-  readonly limit?: number | null;
-  readonly limiter?: Rate | undefined;
-  /** Copies of a chunk while the sink is busy with it; 1 by default. */
-  readonly copies?: number;
-  readonly progress?: Progress | undefined;
-  /** What it is about, for errors. */
-  readonly subject: string;
 }
 
 /** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
@@ -225,112 +191,4 @@ function unlessGivenUp(reading: Promise<number | null>, stream: CommandStream): 
     if (signal.aborted) givenUp();
     reading.then((length) => finish(() => resolve(length)), (error) => finish(() => reject(error)));
   });
-}
-
-/**
- * Takes a body: DATA frames to the sink, then END. Checks END's size and digest against what came.
- *
- * @throws {FshError} TOO_LARGE beyond `limit` bytes, UNEXPECTED_FRAME, SIZE_MISMATCH, DIGEST_MISMATCH
- */
-export async function receiveBody(
-  stream: CommandStream,
-  sink: Sink,
-  options: ReceiveOptions,
-): Promise<Sum> {
-  const { digest, limit = null, limiter, copies = 1, progress, subject } = options;
-  let size = options.begun ?? 0;
-  const end = await stream.drain((chunk, crc) => {
-    size += chunk.length;
-    if (limit !== null && size > limit) {
-      throw new FshError("SIZE_MISMATCH", { subject, detail: `more than the announced ${limit} bytes` });
-    }
-    digest.update(chunk, crc);
-    progress?.(chunk.length);
-    const busy = sink(chunk, crc);
-    const early = limiter?.take(chunk.length);
-    return busy && early ? busy.then(() => early) : busy ?? early;
-  }, { copies });
-  if (end.name !== "END") throw new FshError("UNEXPECTED_FRAME", { subject: end.name });
-  const sum: Sum = { size, algorithm: digest.algorithm, digest: digest.finish() };
-  compareSums(sum, end.fields, subject);
-  return sum;
-}
-
-/** Adds what a source gives, `limit` bytes at the most, to a digest; answers how many there were. */
-export async function readInto(
-  digest: Digest,
-  source: Source,
-  options: {
-    readonly signal: AbortSignal;
-    readonly memory?: MemoryAccount;
-    readonly work?: Work;
-    readonly limit?: number;
-  },
-): Promise<number> {
-  const { signal, memory, work, limit = Infinity } = options;
-  using lease = await memory?.take(LEAST_PAYLOAD, frameBuffers.size);
-  const large = (lease?.bytes ?? frameBuffers.size) === frameBuffers.size;
-  const buffer = large ? frameBuffers.take() : new Uint8Array(LEAST_PAYLOAD);
-  let size = 0;
-  try {
-    while (size < limit) {
-      const turn = work?.turn();
-      if (turn) await turn;
-      if (signal.aborted) throw signal.reason;
-      const read = await source.read(buffer.subarray(0, Math.min(buffer.length, limit - size)));
-      if (read === null) break;
-      digest.update(buffer.subarray(0, read));
-      size += read;
-    }
-    return size;
-  } finally {
-    if (large) frameBuffers.give(buffer);
-    else release(buffer);
-  }
-}
-
-/** @throws {FshError} SIZE_MISMATCH, DIGEST_MISMATCH */
-export function compareSums(own: Sum, theirs: Sum, subject: string): void {
-  if (own.size !== theirs.size) {
-    throw new FshError("SIZE_MISMATCH", { subject, detail: `${own.size} bytes here, ${theirs.size} there` });
-  }
-  if (own.algorithm !== theirs.algorithm || !equalBytes(own.digest, theirs.digest)) {
-    throw new FshError("DIGEST_MISMATCH", {
-      subject,
-      detail: `${own.algorithm} ${toHex(own.digest)} here, ${theirs.algorithm} ${toHex(theirs.digest)} there`,
-    });
-  }
-}
-
-/** The next message, which must be of the given name. */
-export async function expect<N extends Message["name"]>(
-  stream: CommandStream,
-  name: N,
-): Promise<Extract<Message, { name: N }>> {
-  const message = await stream.next();
-  if (message.name !== name) {
-    const error = new FshError("UNEXPECTED_FRAME", { subject: message.name, detail: `${name} was due` });
-    stream.cancel(error);
-    throw error;
-  }
-  return message as Extract<Message, { name: N }>;
-}
-
-/** Works with a stream, and gives it up when the signal says so or the work fails. */
-export async function interruptible<T>(
-  stream: CommandStream,
-  signal: AbortSignal | undefined,
-  work: (stream: CommandStream) => Promise<T>,
-): Promise<T> {
-  const interrupt = () => stream.cancel(toFshError(signal?.reason));
-  signal?.addEventListener("abort", interrupt);
-  try {
-    if (signal?.aborted) interrupt();
-    return await work(stream);
-  } catch (error) {
-    stream.cancel(toFshError(error));
-    throw error;
-  } finally {
-    signal?.removeEventListener("abort", interrupt);
-  }
 }
