@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
+import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
 import {
   baseName,
@@ -47,6 +48,9 @@ const LATE_CHECK = 256 * 1024;
 const WORTH_SENDING = 256 * 1024;
 /** Names looked up at once while listing. */
 const LOOKUPS = 64;
+
+/** What became of a name of a listing; null: it is nobody's business, or gone meanwhile. */
+type LookedUp = Stored | "skipped" | null;
 
 export interface LocalOptions extends JailOptions {
   /** `file`: flushed to disk before it is visible; `none`: left to the system. */
@@ -133,8 +137,9 @@ export class LocalStorage implements Storage {
         let skipped = 0;
         const entries: Stored[] = [];
         for (let at = 0; at < names.length; at += LOOKUPS) {
-          const found = await Promise.all(names.slice(at, at + LOOKUPS).map((name) => this.#lookUp(folder, name)));
-          for (const one of found) {
+          const looking = names.slice(at, at + LOOKUPS).map((name) => this.#lookUp(folder, name));
+          // Mostly all are there at once; a promise for each would take as long as the look.
+          for (const one of looking.every(isThere) ? looking : await Promise.all(looking)) {
             if (one === "skipped") skipped++;
             else if (one !== null) entries.push(one);
           }
@@ -151,19 +156,27 @@ export class LocalStorage implements Storage {
     return this.#prefix + path;
   }
 
-  /** One name of a listing; null where it is nobody's business or gone meanwhile. */
-  async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
+  /** One name of a listing. */
+  #lookUp(folder: Held, name: string | null): Soon<LookedUp> {
     if (name === null) return "skipped";
+    if (name.startsWith(PART_PREFIX)) return null;
     try {
-      if (name.startsWith(PART_PREFIX)) return null;
       if (this.#jail.isElsewhere(folder, name)) return { name, type: "other", size: 0, modified: null, mode: null };
       const info = this.#patience.isExhausted ? null : this.#patience.watch(() => this.#jail.describe(folder, name));
-      if (info === null) return stored(name, await this.#lstat(`${folder.path}/${name}`));
-      return { name, ...info, size: info.type === "file" ? info.size : 0 };
+      if (info === null) return this.#lookUpLater(folder, name);
+      const { type, size, modified, mode } = info;
+      return { name, type, size: type === "file" ? size : 0, modified, mode };
     } catch (error) {
-      if (osError(error, name).error !== "NOT_FOUND") return "skipped";
+      return notLookedUp(error, name);
     }
-    return null;
+  }
+
+  async #lookUpLater(folder: Held, name: string): Promise<LookedUp> {
+    try {
+      return stored(name, await this.#lstat(`${folder.path}/${name}`));
+    } catch (error) {
+      return notLookedUp(error, name);
+    }
   }
 
   async stat(path: SafePath): Promise<Stored> {
@@ -488,6 +501,14 @@ export class LocalStorage implements Storage {
   close(): void {
     this.#jail.close();
   }
+}
+
+function isThere(one: Soon<LookedUp>): one is LookedUp {
+  return !(one instanceof Promise);
+}
+
+function notLookedUp(error: unknown, name: string): "skipped" | null {
+  return osError(error, name).error === "NOT_FOUND" ? null : "skipped";
 }
 
 function isGivenUp(part: Deno.FileInfo): boolean {
