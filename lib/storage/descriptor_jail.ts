@@ -115,13 +115,7 @@ export class DescriptorJail implements Jail {
       for (;;) {
         const raw = this.#system.names(folder);
         if (raw.length === 0) return;
-        yield raw.map((name) => {
-          try {
-            return decodeUtf8(name);
-          } catch {
-            return null;
-          }
-        });
+        yield raw.map(({ name, isFolder }) => ({ name: textOf(name), isFolder }));
       }
     } finally {
       this.#system.close(folder);
@@ -167,6 +161,15 @@ export class DescriptorJail implements Jail {
   close(): void {
     this.#found.clear();
     this.#system.close(this.#root);
+  }
+}
+
+/** Null: it is not Unicode. */
+function textOf(name: Uint8Array): string | null {
+  try {
+    return decodeUtf8(name);
+  } catch {
+    return null;
   }
 }
 

@@ -1,6 +1,7 @@
 import { statfs } from "node:fs/promises";
 import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
+import { sleep } from "../base/clock.ts";
 import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
 import {
@@ -137,7 +138,7 @@ export class LocalStorage implements Storage {
         let skipped = 0;
         const entries: Stored[] = [];
         for (let at = 0; at < names.length; at += LOOKUPS) {
-          const looking = names.slice(at, at + LOOKUPS).map((name) => this.#lookUp(folder, name));
+          const looking = names.slice(at, at + LOOKUPS).map(({ name }) => this.#lookUp(folder, name));
           // Mostly all are there at once; a promise for each would take as long as the look.
           for (const one of looking.every(isThere) ? looking : await Promise.all(looking)) {
             if (one === "skipped") skipped++;
@@ -408,21 +409,33 @@ export class LocalStorage implements Storage {
     try {
       // A folder that was exchanged for a link meanwhile is another one.
       using held = await this.#jail.strict().hold(path);
-      for await (const entry of Deno.readDir(held.path)) {
+      for await (const names of this.#jail.names(held)) {
         if (signal.aborted) return swept;
-        if (entry.isDirectory && oddName(entry.name) === null) folders.push(childPath(path, entry.name));
-        if (!entry.isFile || !entry.name.startsWith(PART_PREFIX) || this.#parts.has(entry.name)) continue;
-        const part = `${held.path}/${entry.name}`;
-        if (isGivenUp(await Deno.lstat(part))) {
-          await Deno.remove(part);
-          swept++;
+        for (const { name, isFolder } of names) {
+          if (name === null) continue;
+          if (isFolder ?? await this.#isFolder(held, name)) {
+            if (oddName(name) === null) folders.push(childPath(path, name));
+          } else if (name.startsWith(PART_PREFIX) && !this.#parts.has(name)) {
+            const part = `${held.path}/${name}`;
+            const info = await Deno.lstat(part);
+            if (!info.isFile || !isGivenUp(info)) continue;
+            await Deno.remove(part);
+            swept++;
+          }
         }
+        // A folder may have a million names, and others want to be served meanwhile.
+        await sleep(0);
       }
     } catch {
       // A folder that can't be read holds nothing that this server wrote.
     }
     for (const folder of folders) swept += await this.sweep(signal, folder);
     return swept;
+  }
+
+  async #isFolder(folder: Held, name: string): Promise<boolean> {
+    const info = await this.#lookUp(folder, name);
+    return info !== null && info !== "skipped" && info.type === "directory";
   }
 
   async rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
