@@ -37,7 +37,8 @@ export const listCommand = command({
         if (full) await full;
       }
       const turn = context.work.turn();
-      if (turn) await turn;
+      // Whoever waits among a thousand others keeps no entries meanwhile.
+      if (turn) await Promise.all([pager.flush(), turn]);
     }
     await pager.flush();
     await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });

@@ -59,8 +59,8 @@ function wayOf({ links, mounts }: Confinement): Uint8Array<ArrayBuffer> {
 
 export class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
-  /** As many as are looked up in some milliseconds. */
-  readonly #names = new Uint8Array(16 * 1024);
+  /** As many as are looked up in a millisecond; a thousand listings at once each keep what came of one batch. */
+  readonly #names = new Uint8Array(4 * 1024);
   readonly #stat = new Uint8Array(256);
   readonly #times = new BigInt64Array(4);
   readonly #timeBytes = new Uint8Array(this.#times.buffer);
