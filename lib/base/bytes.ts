@@ -5,6 +5,19 @@ export function encodeUtf8(text: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(text);
 }
 
+/** Bytes that a text takes as UTF-8; a lone surrogate becomes U+FFFD, as `TextEncoder` has it. */
+export function utf8Length(text: string): number {
+  let bytes = text.length;
+  for (let at = 0; at < text.length; at++) {
+    const unit = text.charCodeAt(at);
+    if (unit < 0x80) continue;
+    bytes += unit < 0x800 ? 1 : 2;
+    // The other half of a pair: four bytes for both.
+    if ((text.codePointAt(at) ?? 0) > 0xffff) at++;
+  }
+  return bytes;
+}
+
 /** Decodes UTF-8 strictly: throws a TypeError on anything malformed; a byte order mark is kept. */
 export function decodeUtf8(bytes: Uint8Array): string {
   return strictDecoder.decode(bytes);

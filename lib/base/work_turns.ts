@@ -4,6 +4,8 @@ import { Turns } from "./concurrency.ts";
 
 /** Milliseconds that a piece of heavy work may hold up everything else. */
 const TURN = 3;
+/** How much longer the rest after a turn is than the turn was: a transfer gets only most of what it is left. */
+const REST = 2;
 /** A transfer counts as moving for so many milliseconds after its last frame. */
 const MOVING = 50;
 /** Large files that one session may have read at once without sending them. */
@@ -23,8 +25,8 @@ interface Waiting {
 
 /**
  * Heavy work (digests of files, long listings, removals of trees) in turns of some milliseconds. The next turn goes to the
- * session that has had the least; and as long as transfers of other sessions move, each turn is followed by a rest of the
- * same length, so that these have half of the time at least.
+ * session that has had the least; and as long as transfers of other sessions move, each turn is followed by a rest of
+ * twice its length, so that these have half of the time at least.
  */
 export class WorkTurns {
   readonly #clock: Clock;
@@ -108,8 +110,9 @@ export class WorkTurns {
     this.#after(() => {
       const took = this.#clock.now() - begun;
       share.used += took;
-      if (!this.#closed && this.othersMove(share)) this.#cancelRest = this.#clock.after(took, () => this.#next());
-      else this.#next();
+      if (!this.#closed && this.othersMove(share)) {
+        this.#cancelRest = this.#clock.after(REST * took, () => this.#next());
+      } else this.#next();
     });
   }
 

@@ -33,10 +33,12 @@ export const listCommand = command({
       if (recursive) levels.pay(entries);
       for (const entry of entries) {
         if (pager.count >= most) throw tooLong(path, { most, recursive: recursive === 1 });
-        await pager.add(entry);
+        const full = pager.add(entry);
+        if (full) await full;
       }
       const turn = context.work.turn();
-      if (turn) await turn;
+      // Whoever waits among a thousand others keeps no entries meanwhile.
+      if (turn) await Promise.all([pager.flush(), turn]);
     }
     await pager.flush();
     await stream.send("DONE", { count: pager.count, skipped: pager.skipped }, { fin: true });
@@ -116,13 +118,16 @@ class Pager {
     this.#stream = stream;
   }
 
-  async add(entry: Entry): Promise<void> {
+  /** Undefined, or a promise for when there is room for the next one. */
+  add(entry: Entry): Promise<void> | undefined {
     const bytes = entryBytes(entry);
     const limit = Math.min(PAGE_BYTES, this.#stream.chunkSize);
-    if (this.#bytes + bytes > limit || this.#page.length === MAX_PAGE) await this.flush();
+    const isFull = this.#bytes + bytes > limit || this.#page.length === MAX_PAGE;
+    const flushed = isFull ? this.flush() : undefined;
     this.#page.push(entry);
     this.#bytes += bytes;
     this.count++;
+    return flushed;
   }
 
   async flush(): Promise<void> {

@@ -27,6 +27,8 @@ const AT_EMPTY_PATH = 0x1000;
 const AT_SYMLINK_NOFOLLOW = 0x100; // linux/fcntl.h
 const STATX_BASIC_STATS = 0x7ff; // linux/stat.h
 const S_IFMT = 0o170000;
+const DT_UNKNOWN = 0; // dirent.h
+const DT_DIR = 4;
 const FILE_TYPES: Readonly<Record<number, RawInfo["type"]>> = {
   0o100000: "file",
   0o040000: "directory",
@@ -44,6 +46,11 @@ const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const RENAME_NOREPLACE = 1; // linux/fs.h
 
 /** struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve. */
+/** Of the type in a directory entry (readdir(3)). */
+function isFolder(type: number | undefined): boolean | null {
+  return type === DT_UNKNOWN ? null : type === DT_DIR;
+}
+
 function openHow(resolve: bigint): Uint8Array<ArrayBuffer> {
   return new Uint8Array(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, resolve).buffer);
 }
@@ -61,8 +68,8 @@ function wayOf({ links, mounts }: Confinement): Uint8Array<ArrayBuffer> {
 
 export class LinuxDescriptors implements Descriptors {
   readonly #libc: Libc;
-  /** As many as are looked up in some milliseconds. */
-  readonly #names = new Uint8Array(16 * 1024);
+  /** As many as are looked up in a millisecond; a thousand listings at once each keep what came of one batch. */
+  readonly #names = new Uint8Array(4 * 1024);
   readonly #stat = new Uint8Array(256);
   readonly #times = new BigInt64Array(4);
   readonly #timeBytes = new Uint8Array(this.#times.buffer);
@@ -159,7 +166,7 @@ export class LinuxDescriptors implements Descriptors {
       const from = at + 19;
       const name = this.#names.slice(from, this.#names.indexOf(0, from));
       const dots = name[0] === 0x2e && (name.length === 1 || (name.length === 2 && name[1] === 0x2e));
-      if (!dots) names.push(name);
+      if (!dots) names.push({ name, isFolder: isFolder(this.#names[at + 18]) });
     }
     // A batch of nothing but dots is not the end.
     return names.length === 0 && bytes > 0 ? this.names(folder) : names;

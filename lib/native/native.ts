@@ -52,8 +52,13 @@ export interface Sockets {
   find(ends: SocketEnds): NativeSocket | null;
 }
 
-/** One name in a folder: as the file system has it, in bytes. */
-export type RawName = Uint8Array;
+/** One name in a folder. */
+export interface RawName {
+  /** As the file system has it, in bytes. */
+  readonly name: Uint8Array;
+  /** Null: the file system says so only of what is looked at. */
+  readonly isFolder: boolean | null;
+}
 
 /** What is known of an object of a folder. */
 export interface RawInfo {

@@ -20,6 +20,9 @@ export const FILE_PATIENCE = 2000;
 
 /** Requests of one session that may wait at once: whoever asks for more gets no more by waiting. */
 const MOST_WAITING = 32;
+/** And where others wait, too: an eighth of what all together may, as far as that is not used, but this many always. */
+const LEAST_WAITING = 4;
+const WAITING_IN_ALL = 1024;
 
 /** Of all slots, the last ones: for sessions that have no file open. */
 const RESERVED = 1 / 8;
@@ -54,7 +57,7 @@ export class FileSlots {
   /** Resolves to what gives the slot back; calling that again does nothing. @throws {FshError} TOO_MANY_FILES */
   async take(session: SessionFiles, subject: string): Promise<() => void> {
     if (this.#mayHave(session)) this.#grant(session);
-    else if (session.waiting < MOST_WAITING) await this.#turn(session, subject);
+    else if (session.waiting < this.#mostWaiting) await this.#turn(session, subject);
     else throw this.#refusal(subject);
     let given = false;
     return () => {
@@ -71,6 +74,11 @@ export class FileSlots {
     if (this.#most === Infinity) return true;
     const free = this.#most - this.#held;
     return free > (session.held === 0 ? 0 : Math.floor(this.#most * RESERVED));
+  }
+
+  /** Of one session. Each that waits takes memory and time of those who have a file. */
+  get #mostWaiting(): number {
+    return Math.max(LEAST_WAITING, Math.min(MOST_WAITING, (WAITING_IN_ALL - this.#waiting.size) >> 3));
   }
 
   #grant(session: SessionFiles): void {

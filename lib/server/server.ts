@@ -26,7 +26,7 @@ import { ClassicSession } from "./classic_session.ts";
 import { type Admissions, Entrance, type Visitor } from "./entrance.ts";
 import { Farewell } from "./farewell.ts";
 import { hookedLog } from "./hooked_log.ts";
-import { type Bounds, UNBOUNDED } from "./limits.ts";
+import { type Bounds, limitOf, UNBOUNDED } from "./limits.ts";
 import { LineLimit } from "./line_limit.ts";
 import { Metrics } from "./metrics.ts";
 import { CountedStorage, FileSlots } from "./open_files.ts";
@@ -303,7 +303,8 @@ export class Server {
       const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work, wrong };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const done = this.roster.began(visit.session.id, stream, request);
-      const command = serving.catch(() => {}).finally(() => {
+      const refused = (error: unknown) => void (limitOf(toFshError(error)) && load.refused());
+      const command = serving.catch(refused).finally(() => {
         done();
         this.#commands.delete(command);
       });
@@ -312,6 +313,7 @@ export class Server {
     };
     const certified = (facts: CertificateFacts) => visit.certified(facts);
     const overrun = (request: Message, error: FshError) => {
+      load.refused();
       metrics.answered(request.name, error);
       visit.log.info("failed", { command: request.name, error: error.error, reason: error.message });
     };

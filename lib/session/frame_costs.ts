@@ -7,8 +7,8 @@ export const CRUMB = 4 * 1024;
 const REQUEST = { alone: 5, amidTransfers: 20 };
 /** And more for each that the session has unanswered beyond so many, up to a most: who reads no answers needs no more. */
 const UNANSWERED = { free: 16, each: 2, most: 200 };
-/** A CANCEL: the request before it was begun for nothing, and took most of a millisecond. */
-const CANCEL = 250;
+/** A request that was cancelled or refused: it was begun for nothing, and took most of a millisecond. */
+export const IN_VAIN = 250;
 /** Bytes that come out of a compressed frame are counted where they are more than so many times what it brought. */
 const HONEST_RATIO = 16;
 /** Bytes unpacked that cost a unit. */
@@ -34,5 +34,5 @@ export function frameCost(
     const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
     return unpacked + more + (othersMove() ? REQUEST.amidTransfers : REQUEST.alone);
   }
-  return unpacked + (name === "CANCEL" ? CANCEL : 1);
+  return unpacked + (name === "CANCEL" ? IN_VAIN : 1);
 }

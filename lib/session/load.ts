@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.ts";
 import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
 import { FloodLimit } from "./flood_limit.ts";
-import { CRUMB, frameCost, TINY_READ, WASTE } from "./frame_costs.ts";
+import { CRUMB, frameCost, IN_VAIN, TINY_READ, WASTE } from "./frame_costs.ts";
 import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
 /** Units that are spent in one go, so that nobody else waits longer than for these. */
@@ -70,6 +70,11 @@ export class SessionLoad {
   /** Counts what is read only to be thrown away. */
   wasted(): void {
     this.#frames.spend(WASTE);
+  }
+
+  /** Counts a request that was refused, as the session, or all of them, have too much already. */
+  refused(): void {
+    this.#frames.spend(IN_VAIN);
   }
 
   /** Content was moved, either way. */

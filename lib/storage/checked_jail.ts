@@ -110,7 +110,7 @@ export class CheckedJail implements Jail {
   async *names(held: Held): AsyncIterable<NameBatch> {
     let batch: NameBatch = [];
     for await (const entry of Deno.readDir(held.path)) {
-      batch.push(entry.name);
+      batch.push({ name: entry.name, isFolder: entry.isDirectory });
       if (batch.length === 512) {
         yield batch;
         batch = [];

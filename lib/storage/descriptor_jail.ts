@@ -115,13 +115,7 @@ export class DescriptorJail implements Jail {
       for (;;) {
         const raw = this.#system.names(folder);
         if (raw.length === 0) return;
-        yield raw.map((name) => {
-          try {
-            return decodeUtf8(name);
-          } catch {
-            return null;
-          }
-        });
+        yield raw.map(({ name, isFolder }) => ({ name: textOf(name), isFolder }));
       }
     } finally {
       this.#system.close(folder);
@@ -177,6 +171,15 @@ export class DescriptorJail implements Jail {
 /** Not every file system knows RENAME_NOREPLACE (renameat2(2)). */
 function isUnknownFlag(error: unknown): boolean {
   return osCode(error) === "EINVAL" || osCode(error) === "ENOSYS";
+}
+
+/** Null: it is not Unicode. */
+function textOf(name: Uint8Array): string | null {
+  try {
+    return decodeUtf8(name);
+  } catch {
+    return null;
+  }
 }
 
 /** A path as openat2 takes it, relative to the root. */

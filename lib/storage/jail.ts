@@ -13,8 +13,13 @@ export interface Held extends Disposable {
   readonly path: string;
 }
 
-/** Names of a folder; null stands for one that is not Unicode. */
-export type NameBatch = (string | null)[];
+/** Names of a folder. */
+export type NameBatch = {
+  /** Null: it is not Unicode. */
+  readonly name: string | null;
+  /** Null: only a look at it tells. */
+  readonly isFolder: boolean | null;
+}[];
 
 /** A file that is written and still locked. */
 export interface OpenFile {

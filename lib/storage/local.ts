@@ -1,6 +1,8 @@
 import { statfs } from "node:fs/promises";
 import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
+import { sleep } from "../base/clock.ts";
+import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
 import {
   baseName,
@@ -47,6 +49,9 @@ const LATE_CHECK = 256 * 1024;
 const WORTH_SENDING = 256 * 1024;
 /** Names looked up at once while listing. */
 const LOOKUPS = 64;
+
+/** What became of a name of a listing; null: it is nobody's business, or gone meanwhile. */
+type LookedUp = Stored | "skipped" | null;
 
 export interface LocalOptions extends JailOptions {
   /** `file`: flushed to disk before it is visible; `none`: left to the system. */
@@ -133,8 +138,9 @@ export class LocalStorage implements Storage {
         let skipped = 0;
         const entries: Stored[] = [];
         for (let at = 0; at < names.length; at += LOOKUPS) {
-          const found = await Promise.all(names.slice(at, at + LOOKUPS).map((name) => this.#lookUp(folder, name)));
-          for (const one of found) {
+          const looking = names.slice(at, at + LOOKUPS).map(({ name }) => this.#lookUp(folder, name));
+          // Mostly all are there at once; a promise for each would take as long as the look.
+          for (const one of looking.every(isThere) ? looking : await Promise.all(looking)) {
             if (one === "skipped") skipped++;
             else if (one !== null) entries.push(one);
           }
@@ -151,19 +157,27 @@ export class LocalStorage implements Storage {
     return this.#prefix + path;
   }
 
-  /** One name of a listing; null where it is nobody's business or gone meanwhile. */
-  async #lookUp(folder: Held, name: string | null): Promise<Stored | "skipped" | null> {
+  /** One name of a listing. */
+  #lookUp(folder: Held, name: string | null): Soon<LookedUp> {
     if (name === null) return "skipped";
+    if (name.startsWith(PART_PREFIX)) return null;
     try {
-      if (name.startsWith(PART_PREFIX)) return null;
       if (this.#jail.isElsewhere(folder, name)) return { name, type: "other", size: 0, modified: null, mode: null };
       const info = this.#patience.isExhausted ? null : this.#patience.watch(() => this.#jail.describe(folder, name));
-      if (info === null) return stored(name, await this.#lstat(`${folder.path}/${name}`));
-      return { name, ...info, size: info.type === "file" ? info.size : 0 };
+      if (info === null) return this.#lookUpLater(folder, name);
+      const { type, size, modified, mode } = info;
+      return { name, type, size: type === "file" ? size : 0, modified, mode };
     } catch (error) {
-      if (osError(error, name).error !== "NOT_FOUND") return "skipped";
+      return notLookedUp(error, name);
     }
-    return null;
+  }
+
+  async #lookUpLater(folder: Held, name: string): Promise<LookedUp> {
+    try {
+      return stored(name, await this.#lstat(`${folder.path}/${name}`));
+    } catch (error) {
+      return notLookedUp(error, name);
+    }
   }
 
   async stat(path: SafePath): Promise<Stored> {
@@ -395,21 +409,33 @@ export class LocalStorage implements Storage {
     try {
       // A folder that was exchanged for a link meanwhile is another one.
       using held = await this.#jail.strict().hold(path);
-      for await (const entry of Deno.readDir(held.path)) {
+      for await (const names of this.#jail.names(held)) {
         if (signal.aborted) return swept;
-        if (entry.isDirectory && oddName(entry.name) === null) folders.push(childPath(path, entry.name));
-        if (!entry.isFile || !entry.name.startsWith(PART_PREFIX) || this.#parts.has(entry.name)) continue;
-        const part = `${held.path}/${entry.name}`;
-        if (isGivenUp(await Deno.lstat(part))) {
-          await Deno.remove(part);
-          swept++;
+        for (const { name, isFolder } of names) {
+          if (name === null) continue;
+          if (isFolder ?? await this.#isFolder(held, name)) {
+            if (oddName(name) === null) folders.push(childPath(path, name));
+          } else if (name.startsWith(PART_PREFIX) && !this.#parts.has(name)) {
+            const part = `${held.path}/${name}`;
+            const info = await Deno.lstat(part);
+            if (!info.isFile || !isGivenUp(info)) continue;
+            await Deno.remove(part);
+            swept++;
+          }
         }
+        // A folder may have a million names, and others want to be served meanwhile.
+        await sleep(0);
       }
     } catch {
       // A folder that can't be read holds nothing that this server wrote.
     }
     for (const folder of folders) swept += await this.sweep(signal, folder);
     return swept;
+  }
+
+  async #isFolder(folder: Held, name: string): Promise<boolean> {
+    const info = await this.#lookUp(folder, name);
+    return info !== null && info !== "skipped" && info.type === "directory";
   }
 
   async rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
@@ -488,6 +514,14 @@ export class LocalStorage implements Storage {
   close(): void {
     this.#jail.close();
   }
+}
+
+function isThere(one: Soon<LookedUp>): one is LookedUp {
+  return !(one instanceof Promise);
+}
+
+function notLookedUp(error: unknown, name: string): "skipped" | null {
+  return osError(error, name).error === "NOT_FOUND" ? null : "skipped";
 }
 
 function isGivenUp(part: Deno.FileInfo): boolean {

@@ -77,7 +77,7 @@ export class LocalReader implements FileReader {
     try {
       if (this.#astray) this.#file.seekSync(this.#at, Deno.SeekMode.Start);
       this.#astray = false;
-      const room = buffer.length > this.#left ? buffer.subarray(0, this.#left) : buffer;
+      const room = buffer.subarray(0, Math.min(this.#left, this.#toNextBlock));
       if (this.#patience.isExhausted) return this.#readBehind(room);
       const read = this.#patience.watch(() => this.#file.readSync(room));
       this.#advance(read ?? 0);
@@ -85,6 +85,11 @@ export class LocalReader implements FileReader {
     } catch (error) {
       throw osError(error, this.#path);
     }
+  }
+
+  /** Whatever was smaller before, from the next block on there may be whole ones again, to be known and sent unread. */
+  get #toNextBlock(): number {
+    return this.#direct ? MAX_REGION - this.#at % MAX_REGION : Infinity;
   }
 
   async #readBehind(room: Uint8Array): Promise<number | null> {

@@ -1,4 +1,4 @@
-import { decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import { decodeUtf8, utf8Length } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
 import { MAX_PATH_BYTES } from "../base/virtual_path.ts";
 import type { BlockLayout, Layout } from "./layout.ts";
@@ -72,13 +72,21 @@ export class FieldWriter {
   u64(value: number | bigint): void {
     if (typeof value === "number" && !(Number.isSafeInteger(value) && value >= 0)) throw outOfRange(value, "u64");
     const at = this.#grow(8);
-    this.#view.setBigUint64(at, BigInt(value));
+    if (typeof value === "bigint") this.#view.setBigUint64(at, value);
+    else this.#halves(at, value);
   }
 
   i64(value: number | bigint): void {
     if (typeof value === "number" && !Number.isSafeInteger(value)) throw outOfRange(value, "i64");
     const at = this.#grow(8);
-    this.#view.setBigInt64(at, BigInt(value));
+    if (typeof value === "bigint") this.#view.setBigInt64(at, value);
+    else this.#halves(at, value);
+  }
+
+  /** 64 bits of a safe integer, without an object for it as BigInt is: long listings are mostly such numbers. */
+  #halves(at: number, value: number): void {
+    this.#view.setInt32(at, Math.floor(value / 2 ** 32));
+    this.#view.setUint32(at + 4, value % 2 ** 32);
   }
 
   /** u16 length and that many bytes. */
@@ -480,7 +488,7 @@ const outcomes = list<Outcome>({ count: MAX_FILES, max: 2 + MAX_FILES * (2 + 2 +
 
 /** Bytes that one entry takes in an ENTRIES frame. */
 export function entryBytes(entry: Entry): number {
-  return 2 + encodeUtf8(entry.name).length + 1 + 8 + 8 + 4;
+  return 2 + utf8Length(entry.name) + 1 + 8 + 8 + 4;
 }
 
 const block: BlockLayout = { kind: "block", length: 2, most: 4096 };

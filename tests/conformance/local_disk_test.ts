@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { withDeadline } from "../../lib/base/clock.ts";
 import { PART_PREFIX, safePath } from "../../lib/base/virtual_path.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
@@ -91,6 +91,15 @@ for (const kind of LOCAL_KINDS) {
     assertEquals([really(folder).length, really(`${folder}/deep`)], [3, []]);
     await writer.commit();
     assertEquals(really(folder), ["deep", "live", "mine"]);
+  });
+
+  test("while a folder of many names is swept others are served", async (storage, folder) => {
+    for (let i = 0; i < 3000; i++) Deno.openSync(`${folder}/${i}`, { create: true, write: true }).close();
+    let turns = 0;
+    const timer = setInterval(() => turns++, 0);
+    assertEquals(await storage.sweep(new AbortController().signal), 0);
+    clearInterval(timer);
+    assertGreaterOrEqual(turns, 4);
   });
 
   test(

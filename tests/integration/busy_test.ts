@@ -2,6 +2,7 @@ import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { ManualClock } from "../../lib/base/clock.ts";
 import { FshError } from "../../lib/base/errors.ts";
 import { hash } from "../../lib/commands/hash.ts";
+import { UNBOUNDED } from "../../lib/server/limits.ts";
 import { ServerLoad } from "../../lib/session/load.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import type { FileReader } from "../../lib/storage/storage.ts";
@@ -9,7 +10,8 @@ import { encodeMessage } from "../../lib/wire/codec.ts";
 import { loneSession } from "../support/lone_session.ts";
 import { RecordingStorage } from "../support/recording_storage.ts";
 import { RunningServer } from "../support/running_server.ts";
-import { store } from "../support/stored_files.ts";
+import { pausedSource } from "../support/sources.ts";
+import { bytesOf, store } from "../support/stored_files.ts";
 
 /** Lets all that needs no time happen. */
 async function settle(): Promise<void> {
@@ -73,6 +75,29 @@ Deno.test("PINGs and CANCELs that nobody could need end the session with FLOOD",
     await sending;
     await running.quiet();
   }
+});
+
+Deno.test("whoever goes on asking for files that can't be had is held back before long", async () => {
+  const clock = new ManualClock();
+  await using running = await RunningServer.start({ clock, bounds: { ...UNBOUNDED, files: 1 } });
+  await store(running.storage, "/file", "content");
+  const [client, peer] = [await running.client(), await running.peer()];
+  const source = pausedSource(bytesOf("x"));
+  const holding = client.put("/held", source, { size: null });
+  holding.catch(() => {});
+  await settle();
+  const get = { path: "/file", offset: 0, length: null, algorithm: "none", options: 0, priority: 1 };
+  const asked = 400;
+  for (let i = 0; i < asked; i++) {
+    peer.send("GET", 2 * i + 1, { ...get, prefix: new Uint8Array() }, true).catch(() => {});
+  }
+  for (let i = 0; i < 20; i++) await settle();
+  const refused = running.logged("failed").length;
+  assert(refused > 0 && refused < 40, `${refused} of ${asked} were looked at`);
+  // Others are answered meanwhile.
+  assertEquals((await client.stat("/file")).type, "file");
+  source.go();
+  await holding;
 });
 
 Deno.test("a session that is held back among hundreds is not taken for dead", async () => {

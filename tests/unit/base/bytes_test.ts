@@ -8,7 +8,14 @@ import {
   printable,
   randomHex,
   toHex,
+  utf8Length,
 } from "../../../lib/base/bytes.ts";
+
+Deno.test("utf8Length counts what the encoder makes, of every width and of halves of pairs", () => {
+  for (const text of ["", "a", "é", "日", "😀", "a😀é", "\ud83d", "\ude00\ud83d", "\ud83da", "\u07ff\u0800\uffff"]) {
+    assertEquals(utf8Length(text), encodeUtf8(text).length, JSON.stringify(text));
+  }
+});
 
 Deno.test("printable shows control characters instead of sending them", () => {
   assertEquals(printable("a\x1b[31mb"), "a\\x1b[31mb");

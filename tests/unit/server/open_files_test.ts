@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { Arena } from "../../../lib/base/arena.ts";
 import { ManualClock } from "../../../lib/base/clock.ts";
 import { safePath } from "../../../lib/base/virtual_path.ts";
@@ -47,6 +47,21 @@ Deno.test("few requests of a session wait, the others are refused at once; anoth
   clock.advance(FILE_PATIENCE);
   assertEquals((await Promise.all(waiting)).filter(Boolean).length, 1);
   assertEquals([all.held, greedy.waiting, clock.pending], [2, 0, 0]);
+});
+
+Deno.test("where very many wait, few of each session do, and those that come are still among them", async () => {
+  const clock = new ManualClock();
+  const all = new FileSlots(8, clock);
+  for (let i = 0; i < 8; i++) await all.join().take("/held");
+  const refused: Promise<unknown>[] = [];
+  const crowd = Array.from({ length: 250 }, () => all.join());
+  for (const session of crowd) for (let i = 0; i < 40; i++) refused.push(session.take("/more").catch(() => {}));
+  await settle();
+  assertEquals([crowd[0]?.waiting, crowd.at(-1)?.waiting], [32, 4]);
+  assert(clock.pending < 2000, `${clock.pending} wait`);
+  clock.advance(FILE_PATIENCE);
+  await Promise.all(refused);
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("a file holds its slot from its opening to its end, whatever that is", async () => {

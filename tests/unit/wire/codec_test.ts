@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertLessOrEqual } from "@std/assert";
 import { decodeMessage, encodeMessage, readHeader, sealFrame } from "../../../lib/wire/codec.ts";
-import { FIELDS, MAX_PAGE } from "../../../lib/wire/field.ts";
+import { FIELDS, FieldWriter, MAX_PAGE } from "../../../lib/wire/field.ts";
 import { FLAG_FIN, frameRow, FRAMES, HEADER_BYTES, MAX_DATA } from "../../../lib/wire/frames.ts";
 import { FRAME_NAMES, frameValues } from "../../support/frame_values.ts";
 import { assertThrowsError } from "../../support/named_errors.ts";
@@ -73,4 +73,16 @@ Deno.test("values that a field cannot carry are not sent", () => {
   }
   assertThrowsError(() => encodeMessage("STAT", 1, { path: "x".repeat(4097) }, true), "BAD_FIELD");
   assertThrowsError(() => encodeMessage("STAT", 1, { path: "\ud800" }, true), "BAD_UTF8");
+});
+
+Deno.test("whole numbers of 64 bits stand on the wire as BigInt would have them", () => {
+  const edges = [0, 1, 2 ** 31, 2 ** 32 - 1, 2 ** 32, 2 ** 32 + 1, 2 ** 52 + 3, Number.MAX_SAFE_INTEGER];
+  for (const value of edges.flatMap((edge) => [edge, -edge])) {
+    const [writer, expected] = [new FieldWriter(), new DataView(new ArrayBuffer(8))];
+    expected.setBigInt64(0, BigInt(value));
+    writer.i64(value);
+    if (value >= 0) writer.u64(value);
+    const bytes = writer.bytes();
+    for (let at = 0; at < bytes.length; at += 8) assertEquals(bytes.slice(at, at + 8), new Uint8Array(expected.buffer));
+  }
 });
