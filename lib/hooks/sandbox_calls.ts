@@ -1,7 +1,7 @@
 import type { EventSession, HookEvent, User } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 
-/** A hook that is called for some events; the number names the replies. */
+/** A hook that is called for some events; the number names it in the replies. */
 export interface Call {
   readonly type: "call";
   readonly id: number;
@@ -9,12 +9,18 @@ export interface Call {
   readonly events: readonly HookEvent[];
 }
 
-/** Calls as they travel, for an event each: what their events have in common is told once. */
-export interface Calls {
+/** A call as it travels: what events that follow each other have in common is told once. */
+export interface PackedCall {
   readonly type: "calls";
+  readonly id: number;
+  readonly hook: HookName;
+  readonly groups: readonly Group[];
+}
+
+interface Group {
   readonly common: Common;
-  /** Number, and what the event has beside that. */
-  readonly calls: [number, Readonly<Record<string, unknown>>][];
+  /** What each event has beside that. */
+  readonly own: Readonly<Record<string, unknown>>[];
 }
 
 interface Common {
@@ -27,48 +33,46 @@ interface Common {
 
 type Told = Common & Readonly<Record<string, unknown>>;
 
-/** Puts calls together that follow each other; most come in a burst, of one session and about one command. */
-export function packCalls<M extends { readonly type: string }>(messages: readonly M[]): (M | Calls)[] {
-  const packed: (M | Calls)[] = [];
-  let last: Calls | null = null;
-  for (const message of messages) {
-    const event = soleEvent(message);
-    if (!event) {
-      packed.push(message);
-      last = null;
-      continue;
-    }
+/** Most events come in a burst, of one session and about one command. */
+export function packCall({ id, hook, events }: Call): PackedCall {
+  const groups: Group[] = [];
+  let last: Group | null = null;
+  for (const event of events as readonly unknown[] as readonly Told[]) {
     const { hook, time, session, user, command, ...own } = event;
     if (!last || !isCommon(last.common, event)) {
-      last = { type: "calls", common: { hook, time, session, user, command }, calls: [] };
-      packed.push(last);
+      groups.push(last = { common: { hook, time, session, user, command }, own: [] });
     }
-    last.calls.push([(message as unknown as Call).id, own]);
+    last.own.push(own);
   }
-  return packed;
+  return { type: "calls", id, hook, groups };
 }
 
-/** The calls that went together, each with an event of its own: no hook sees what another one does to it. */
-export function unpackCalls({ common, calls }: Calls): Call[] {
-  const { session, user, ...rest } = common;
-  return calls.map(([id, own]) => {
-    const event = { ...rest, session: { ...session }, ...(user === undefined ? {} : { user: copy(user) }), ...own };
-    return { type: "call", id, hook: common.hook, events: [event as unknown as HookEvent] };
-  });
-}
-
-/** Bytes travel outside of the text, and several events are a message of their own. */
-function soleEvent(message: { readonly type: string }): Told | null {
-  if (message.type !== "call") return null;
-  const { hook, events } = message as unknown as Call;
-  return hook !== "content" && events.length === 1 ? events[0] as unknown as Told : null;
+/** The call again, each event a copy of its own: no hook sees what another one does to it. */
+export function unpackCall({ id, hook, groups }: PackedCall): Call {
+  const events: unknown[] = [];
+  for (const { common: { session, user, ...rest }, own } of groups) {
+    for (const one of own) {
+      const event = {
+        ...rest,
+        session: copy(session),
+        ...(user === undefined ? {} : { user: copyUser(user) }),
+        ...one,
+      };
+      events.push(event);
+    }
+  }
+  return { type: "call", id, hook, events: events as HookEvent[] };
 }
 
 function isCommon(common: Common, event: Told): boolean {
   return common.session === event.session && common.user === event.user && common.time === event.time &&
-    common.command === event.command && common.hook === event.hook;
+    common.command === event.command;
 }
 
-function copy(user: User): User {
+function copy(session: EventSession): EventSession {
+  return session?.certificate === undefined ? { ...session } : { ...session, certificate: { ...session.certificate } };
+}
+
+function copyUser(user: User): User {
   return user.attributes === undefined ? { ...user } : { ...user, attributes: { ...user.attributes } };
 }

@@ -1,14 +1,14 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { Manifest, Reply } from "./host.ts";
 import type { OptionValue } from "./plugin.ts";
-import { type Call, type Calls, packCalls } from "./sandbox_calls.ts";
+import { type Call, packCall, type PackedCall } from "./sandbox_calls.ts";
 
 /** What the server tells a sandbox. */
 export type ToSandbox =
   | { readonly type: "load"; readonly entry: string; readonly modules: readonly (readonly [string, string])[] }
   | { readonly type: "start"; readonly options: Readonly<Record<string, OptionValue>> }
   | Call
-  | Calls
+  | PackedCall
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "ping" }
   | { readonly type: "stop" };
@@ -18,7 +18,8 @@ export type FromSandbox =
   | { readonly type: "loaded"; readonly manifest: Manifest }
   | { readonly type: "started" }
   | { readonly type: "failed"; readonly reason: string }
-  | { readonly type: "replies"; readonly id: number; readonly replies: readonly Reply[] }
+  /** To the events of a call from number `at` on. */
+  | { readonly type: "replies"; readonly id: number; readonly at: number; readonly replies: readonly Reply[] }
   | {
     readonly type: "log";
     readonly level: "error" | "warn" | "info" | "debug";
@@ -44,7 +45,7 @@ const TOGETHER = 256;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
- * travel as bytes, in the order in which they occur, and calls become `calls` where that is shorter.
+ * travel as bytes, in the order in which they occur; other calls are packed.
  */
 export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
@@ -55,7 +56,7 @@ export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbo
       chunks.push(value);
       return { $bytes: value.length };
     })
-    : JSON.stringify(packCalls(messages));
+    : JSON.stringify(messages.map((message) => message.type === "call" ? packCall(message) : message));
   const text = encodeUtf8(json);
   const head = new Uint8Array(HEAD);
   const view = new DataView(head.buffer);
