@@ -1,4 +1,3 @@
-import type { HookEvent } from "./event.ts";
 import { GatheredCalls } from "./gathered_calls.ts";
 import type { HookSet } from "./hook_set.ts";
 import type { HookName } from "./hooks.ts";
