@@ -1,7 +1,7 @@
 import { basename } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import { callWithin } from "../hooks/call_within.ts";
+import { callAll } from "../hooks/call_within.ts";
 import { hookRow } from "../hooks/hooks.ts";
 import type { Manifest, PluginHost } from "../hooks/host.ts";
 import { grantedPermissions, loadPlugin, type PluginSettings } from "../hooks/plugin_loader.ts";
@@ -111,7 +111,7 @@ async function tryHooks(host: PluginHost, log: Log): Promise<number> {
   let failures = 0;
   for (const hook of host.manifest.hooks) {
     const events = sampleEvents(hook);
-    const replies = await callWithin(host, hook, events);
+    const replies = await callAll(host, { hook, events });
     print(`  hook ${hook} (${hookRow(hook).kind}):`);
     for (const [index, event] of events.entries()) {
       const reply = replies[index] ?? { failure: "no answer" };

@@ -15,39 +15,34 @@ interface Kept {
 export class AnswerCache {
   readonly #sessions = new WeakMap<EventSession, Map<string, Kept>>();
 
-  get<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): Reply | undefined {
-    const kept = this.#sessions.get(facts.session)?.get(key(host, hook, facts));
-    return kept && kept.until > performance.now() ? kept.reply : undefined;
+  get<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): Kept | undefined {
+    const kept = this.#sessions.get(facts.session)?.get(answerKey(host, hook, facts));
+    return kept && kept.until > performance.now() ? kept : undefined;
   }
 
-  set<N extends DecideHook>(
-    host: PluginHost,
-    hook: N,
-    facts: EventFacts<N>,
-    keep: { reply: Reply; seconds: number },
-  ): void {
+  set<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>, kept: Kept): void {
     let answers = this.#sessions.get(facts.session);
     if (!answers) this.#sessions.set(facts.session, answers = new Map());
     const oldest = answers.size >= MOST ? answers.keys().next().value : undefined;
     if (oldest !== undefined) answers.delete(oldest);
-    answers.set(key(host, hook, facts), { reply: keep.reply, until: performance.now() + keep.seconds * 1000 });
-  }
-
-  forget<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): void {
-    const answers = this.#sessions.get(facts.session);
-    answers?.delete(key(host, hook, facts));
+    answers.set(answerKey(host, hook, facts), kept);
   }
 }
 
-/** All that the answer may depend on, the session aside. */
-function key<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): string {
-  const who = facts.user ? textOf(facts.user) : "";
+/** All that a plugin's answer may depend on, the session aside. */
+function answerKey<N extends DecideHook>({ manifest }: PluginHost, hook: N, facts: EventFacts<N>): string {
+  return `${manifest.name}\0${facts.user ? textOf(facts.user) : ""}\0${factsKey(hook, facts)}`;
+}
+
+/** What is asked, session and user aside. */
+export function factsKey<N extends DecideHook>(hook: N, facts: EventFacts<N>): string {
   // The two that are asked again and again; paths have no NUL.
   if (hook === "filterPath" || hook === "authorize") {
     const { command, path, target, size } = facts as unknown as EventFacts<"authorize">;
-    return `${host.manifest.name}\0${hook}\0${who}\0${command}\0${path}\0${size}\0${target}`;
+    const named = `${command}\0${path}`;
+    return target === undefined && size === undefined ? named : `${named}\0${size}\0${target}`;
   }
-  return JSON.stringify([host.manifest.name, hook, { ...facts, session: null }]);
+  return JSON.stringify({ ...facts, session: null, user: null });
 }
 
 const texts = new WeakMap<User, string>();

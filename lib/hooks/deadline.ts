@@ -31,15 +31,8 @@ export class Deadline {
   }
 }
 
-/** Makes a deadline pass after `limit` milliseconds, unless the answer is called before. */
-export function passAfter(limit: number, deadline: Deadline): () => void {
-  let queue = queues.get(limit);
-  if (!queue) queues.set(limit, queue = new Queue(limit));
-  return queue.add(deadline);
-}
-
-/** By their limit, in milliseconds. There are as many as limits are in use. */
-const queues = new Map<number, Queue>();
+/** Steps of promises for which the timer waits for another deadline: one question often follows the other. */
+const REST = 16;
 
 interface Running {
   readonly deadline: Deadline;
@@ -47,41 +40,75 @@ interface Running {
   readonly due: number;
 }
 
-/** Deadlines of one limit: the oldest is the next to pass, so that one timer does for all. */
-class Queue {
-  readonly #limit: number;
-  /** In the order in which they began; numbers are far quicker as keys than objects. */
-  readonly #running = new Map<number, Running>();
+/**
+ * All deadlines that are running. Of those with the same limit the oldest is the next to pass, so that one timer does for
+ * all; it is set for the first of them, and stays while others come and go.
+ */
+class Deadlines {
+  /** By their limit, in milliseconds; then in the order in which they began. Numbers are far quicker as keys than objects. */
+  readonly #queues = new Map<number, Map<number, Running>>();
   #next = 0;
+  #running = 0;
   #timer: number | undefined;
+  /** When the timer goes off. */
+  #due = Infinity;
+  #isResting = false;
 
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
-
-  add(deadline: Deadline): () => void {
+  add(limit: number, deadline: Deadline): () => void {
+    let queue = this.#queues.get(limit);
+    if (!queue) this.#queues.set(limit, queue = new Map());
     const number = this.#next++;
-    this.#running.set(number, { deadline, due: performance.now() + this.#limit });
-    this.#timer ??= setTimeout(() => this.#look(), this.#limit);
-    return () => this.#remove(number);
+    const due = performance.now() + limit;
+    queue.set(number, { deadline, due });
+    this.#running++;
+    this.#wake(due);
+    return () => this.#remove(queue, number);
   }
 
-  #remove(number: number): void {
-    if (!this.#running.delete(number) || this.#running.size > 0) return;
+  #remove(queue: Map<number, Running>, number: number): void {
+    if (!queue.delete(number) || --this.#running > 0 || this.#isResting) return;
+    this.#isResting = true;
+    void this.#rest();
+  }
+
+  /** Takes the timer back unless another deadline begins in a moment. */
+  async #rest(): Promise<void> {
+    for (let step = 0; step < REST; step++) await null;
+    this.#isResting = false;
+    if (this.#running > 0) return;
     clearTimeout(this.#timer);
-    this.#timer = undefined;
-    queues.delete(this.#limit);
+    this.#due = Infinity;
+    this.#queues.clear();
+  }
+
+  #wake(due: number): void {
+    if (due >= this.#due) return;
+    clearTimeout(this.#timer);
+    this.#due = due;
+    this.#timer = setTimeout(() => this.#look(), Math.max(0, Math.ceil(due - performance.now())));
   }
 
   #look(): void {
+    this.#due = Infinity;
     const now = performance.now();
-    for (const [number, { deadline, due }] of this.#running) {
-      if (due > now) {
-        this.#timer = setTimeout(() => this.#look(), Math.ceil(due - now));
-        return;
+    let next = Infinity;
+    for (const queue of [...this.#queues.values()]) {
+      for (const [number, { deadline, due }] of queue) {
+        if (due > now) {
+          next = Math.min(next, due);
+          break;
+        }
+        this.#remove(queue, number);
+        deadline.pass();
       }
-      this.#remove(number);
-      deadline.pass();
     }
+    this.#wake(next);
   }
+}
+
+const deadlines = new Deadlines();
+
+/** Makes a deadline pass after `limit` milliseconds, unless the answer is called before. */
+export function passAfter(limit: number, deadline: Deadline): () => void {
+  return deadlines.add(limit, deadline);
 }

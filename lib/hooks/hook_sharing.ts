@@ -1,6 +1,7 @@
-import { callWithin } from "./call_within.ts";
+import { GatheredCalls } from "./gathered_calls.ts";
 import type { HookSet } from "./hook_set.ts";
-import type { Manifest, Reply } from "./host.ts";
+import type { HookName } from "./hooks.ts";
+import type { Manifest, PluginHost, Reply } from "./host.ts";
 import type { Generation, RemoteCall } from "./remote_host.ts";
 import type { HookRunner } from "./runner.ts";
 
@@ -9,7 +10,7 @@ export class HookSharing {
   readonly #runner: HookRunner;
   readonly #tell: (generation: Generation) => void;
   /** Generations that the other thread may still ask. */
-  readonly #held = new Map<number, { readonly set: HookSet; readonly hold: Disposable }>();
+  readonly #held = new Map<number, { readonly set: HookSet; readonly hold: Disposable; readonly calls: Calls }>();
   readonly #forget: () => void;
   #number = 0;
 
@@ -24,15 +25,16 @@ export class HookSharing {
   #share(): void {
     const set = this.#runner.current;
     const number = ++this.#number;
-    if (set.hosts.length > 0) this.#held.set(number, { set, hold: set.acquire() });
+    if (set.hosts.length > 0) this.#held.set(number, { set, hold: set.acquire(), calls: new Calls() });
     this.#tell({ number, manifests: set.hosts.map(({ manifest }) => needed(manifest)) });
   }
 
-  /** Never rejects, as `PluginHost.call`. */
-  call({ generation, index, hook, events }: RemoteCall): Promise<readonly Reply[]> {
-    const host = this.#held.get(generation)?.set.hosts[index];
-    if (!host) return Promise.resolve(events.map(() => ({ failure: "it has been replaced" })));
-    return callWithin(host, hook, events);
+  /** Never rejects, as `PluginHost.call` never throws. */
+  call({ generation, index, event }: RemoteCall): Promise<Reply> {
+    const held = this.#held.get(generation);
+    const host = held?.set.hosts[index];
+    if (!held || !host) return Promise.resolve({ failure: "it has been replaced" });
+    return new Promise((resolve) => held.calls.of(host, event.hook).ask(event, resolve));
   }
 
   /** The other thread does not use them any more. */
@@ -45,6 +47,19 @@ export class HookSharing {
   stop(): void {
     this.#forget();
     for (const generation of [...this.#held.keys()]) this.retired(generation);
+  }
+}
+
+/** Calls of one generation. */
+class Calls {
+  readonly #all = new Map<PluginHost, Map<HookName, GatheredCalls<HookName>>>();
+
+  of(host: PluginHost, hook: HookName): GatheredCalls<HookName> {
+    let own = this.#all.get(host);
+    if (!own) this.#all.set(host, own = new Map());
+    let calls = own.get(hook);
+    if (!calls) own.set(hook, calls = new GatheredCalls<HookName>(host, hook));
+    return calls;
   }
 }
 

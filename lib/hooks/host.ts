@@ -21,14 +21,23 @@ export interface Manifest {
 /** What a plugin answered to one event, or why it did not. */
 export type Reply = { readonly answer: unknown } | { readonly failure: string };
 
+/** Who waits for replies, and until when. */
+export interface Asker {
+  /** Once it passes nobody waits any more. */
+  readonly deadline: Deadline;
+  /** Called for each event as soon as its reply is there, in whatever order. */
+  readonly answered: (index: number, reply: Reply) => void;
+}
+
+export function failAll(events: number, { asker, failure }: { asker: Asker; failure: string }): void {
+  for (let index = 0; index < events; index++) asker.answered(index, { failure });
+}
+
 /** Runs the hooks of one plugin: in this process or in a sandbox. */
 export interface PluginHost {
   readonly manifest: Manifest;
-  /**
-   * Calls a hook for several events; a reply each, in their order. Never rejects: a plugin that is not there fails. Once
-   * the deadline passes nobody waits any more.
-   */
-  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], deadline: Deadline): Promise<readonly Reply[]>;
+  /** Calls a hook for several events. Never throws: of a plugin that is not there all replies are failures. */
+  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], asker: Asker): void;
   /** Ends the plugin; it is called no more. */
   stop(): Promise<void>;
 }

@@ -1,10 +1,10 @@
 import type { Log } from "../base/log.ts";
-import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
-import { type Manifest, manifestOf, type PluginHost, type Reply } from "./host.ts";
+import { type Asker, type Manifest, manifestOf, type PluginHost } from "./host.ts";
 import type { OptionValue, Plugin } from "./plugin.ts";
 import { hooksOf } from "./plugin_shape.ts";
+import { runHook } from "./run_hook.ts";
 
 export interface InProcessOptions {
   readonly options?: Readonly<Record<string, OptionValue>>;
@@ -32,11 +32,7 @@ export class InProcessHost implements PluginHost {
     return host;
   }
 
-  async call<N extends HookName>(
-    hook: N,
-    events: readonly HookEvent<N>[],
-    deadline: Deadline,
-  ): Promise<readonly Reply[]> {
+  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], { deadline, answered }: Asker): void {
     const run = this.#plugin.hooks[hook];
     const context = {
       options: this.#options,
@@ -45,13 +41,11 @@ export class InProcessHost implements PluginHost {
         return deadline.signal;
       },
     };
-    return await Promise.all(events.map(async (event): Promise<Reply> => {
-      try {
-        return { answer: await run?.call(this.#plugin.hooks, event, context) };
-      } catch (error) {
-        return { failure: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
-      }
-    }));
+    for (const [index, event] of events.entries()) {
+      const reply = runHook(() => run?.call(this.#plugin.hooks, event, context), describe);
+      if (reply instanceof Promise) reply.then((reply) => answered(index, reply));
+      else answered(index, reply);
+    }
   }
 
   async stop(): Promise<void> {
@@ -61,4 +55,8 @@ export class InProcessHost implements PluginHost {
       this.#log.error("a plugin failed while it was stopped", { reason: String(error) });
     }
   }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

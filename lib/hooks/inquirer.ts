@@ -1,100 +1,148 @@
 import type { Log } from "../base/log.ts";
+import type { Soon } from "../base/soon.ts";
 import { AnswerCache } from "./answer_cache.ts";
-import { callWithin } from "./call_within.ts";
+import { Conclusions } from "./conclusions.ts";
 import type { EventFacts } from "./event.ts";
+import { GatheredCalls } from "./gathered_calls.ts";
 import type { DecideHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
 
-const TOO_FEW: Reply = { failure: "it gave too few answers" };
-
-/** What is asked, and what is done with the answers. */
-export interface Inquiry<N extends DecideHook> {
-  readonly hook: N;
-  /** May change from plugin to plugin. */
-  readonly all: readonly EventFacts<N>[];
-  /** Whether this one is still open. */
-  isOpen(index: number): boolean;
-  /** @throws {TypeError} where the answer means nothing */
-  take(index: number, answer: unknown, host: PluginHost): void;
-  fail(index: number, host: PluginHost): void;
+/** How the answers of plugins, one after the other, become one. */
+export interface Fold<N extends DecideHook, T> {
+  /** What holds if nobody has an opinion. */
+  begin(facts: EventFacts<N>): T;
+  /** Whether the next plugin has a say. */
+  isOpen(value: T): boolean;
+  /** What the next plugin is told. */
+  tell(facts: EventFacts<N>, value: T): EventFacts<N>;
+  /** What holds after the answer of a plugin. @throws {TypeError} where the answer means nothing */
+  take(value: T, answer: unknown, by: string): T;
+  /** What holds after a plugin has failed. */
+  fail(value: T, by: string): T;
 }
 
-/** Asks plugins for decisions, as far as it does not know them from before. */
-export class Inquirer {
-  readonly #log: Log;
-  readonly #cache = new AnswerCache();
+/** One of the plugins that have the hook. */
+interface Asked<N extends DecideHook> {
+  readonly host: PluginHost;
+  readonly calls: GatheredCalls<N>;
+  /** For which its answers hold. */
+  readonly seconds: number;
+}
 
-  constructor(log: Log) {
-    this.#log = log;
+/** Asks the plugins that have one hook for decisions, as far as it does not know them from before. */
+export class Inquirer<N extends DecideHook, T> {
+  readonly hook: N;
+  readonly fold: Fold<N, T>;
+  /** In their order. */
+  readonly plugins: readonly Asked<N>[];
+  readonly log: Log;
+  readonly answers = new AnswerCache();
+  /** Where nobody has to be asked again. */
+  readonly #conclusions: Conclusions<N, T> | null;
+
+  constructor(options: { hook: N; fold: Fold<N, T>; hosts: readonly PluginHost[]; log: Log }) {
+    const { hook, fold, hosts, log } = options;
+    this.hook = hook;
+    this.fold = fold;
+    this.log = log;
+    this.plugins = hosts.map((host) => {
+      return { host, calls: new GatheredCalls(host, hook), seconds: host.manifest.cache[hook] ?? 0 };
+    });
+    const isKept = hosts.length > 0 && this.plugins.every(({ seconds }) => seconds > 0);
+    this.#conclusions = isKept ? new Conclusions(hook) : null;
   }
 
   /**
-   * Asks one plugin after the other, each for all that is still open. Answers nothing where all that was needed is known,
-   * so that whoever asks goes on at once.
+   * Asks one plugin after the other about each of these, as long as it is open. No promise where all that was needed is
+   * known, so that whoever asks goes on at once.
    */
-  ask<N extends DecideHook>(inquiry: Inquiry<N>, hosts: readonly PluginHost[]): Promise<void> | undefined {
-    for (const [at, host] of hosts.entries()) {
-      const open: number[] = [];
-      for (let index = 0; index < inquiry.all.length; index++) if (inquiry.isOpen(index)) open.push(index);
-      if (open.length === 0) return;
-      const asked = open.map((index) => inquiry.all[index] as EventFacts<N>);
-      const take = (replies: readonly Reply[]) => {
-        for (const [nth, index] of open.entries()) this.#take(inquiry, { index, host, reply: replies[nth] ?? TOO_FEW });
-      };
-      const replies = this.#replies(host, inquiry.hook, asked);
-      if (replies instanceof Promise) {
-        return replies.then((replies) => {
-          take(replies);
-          return this.ask(inquiry, hosts.slice(at + 1));
-        });
+  ask(all: readonly EventFacts<N>[]): Soon<T[]> {
+    const values: T[] = [];
+    let open = 0;
+    let resolve = (_: T[]) => {};
+    const settle = (index: number, value: T) => {
+      values[index] = value;
+      if (--open === 0) resolve(values);
+    };
+    for (let index = 0; index < all.length; index++) {
+      const facts = all[index] as EventFacts<N>;
+      const known = this.#conclusions?.get(facts);
+      if (known !== undefined) {
+        values[index] = known;
+        continue;
       }
-      take(replies);
+      const inquiry = new Inquiry(this, facts, (value) => settle(index, value));
+      if (inquiry.goOn()) values[index] = this.keep(inquiry);
+      else open++;
     }
+    return open === 0 ? values : new Promise((taken) => resolve = taken);
   }
 
-  #take<N extends DecideHook>(
-    inquiry: Inquiry<N>,
-    { index, host, reply }: { index: number; host: PluginHost; reply: Reply },
-  ): void {
-    const { hook, all } = inquiry;
-    // Before the answer is taken: that may change what the next plugin is asked.
-    const asked = all[index];
+  /** Keeps what came of an inquiry for as long as all the answers behind it hold. */
+  keep({ facts, value, until }: Inquiry<N, T>): T {
+    if (until > 0) this.#conclusions?.set(facts, { value, until });
+    return value;
+  }
+}
+
+/** One question on its way through the plugins. */
+class Inquiry<N extends DecideHook, T> {
+  readonly facts: EventFacts<N>;
+  readonly #inquirer: Inquirer<N, T>;
+  readonly #settle: (value: T) => void;
+  value: T;
+  /** As `performance.now()` has it: how long all answers so far hold. */
+  until = Infinity;
+  /** Of the plugin whose turn it is. */
+  #at = 0;
+
+  constructor(inquirer: Inquirer<N, T>, facts: EventFacts<N>, settle: (value: T) => void) {
+    this.facts = facts;
+    this.#inquirer = inquirer;
+    this.#settle = settle;
+    this.value = inquirer.fold.begin(facts);
+  }
+
+  /** Goes from plugin to plugin as far as answers are known; false: one was asked, and `settle` is called at the end. */
+  goOn(): boolean {
+    const { hook, fold, plugins, answers } = this.#inquirer;
+    for (; this.#at < plugins.length && fold.isOpen(this.value); this.#at++) {
+      const asked = plugins[this.#at] as Asked<N>;
+      const told = fold.tell(this.facts, this.value);
+      const kept = asked.seconds > 0 ? answers.get(asked.host, hook, told) : undefined;
+      if (!kept) {
+        asked.calls.ask(makeEvent(hook, told), (reply) => this.#answered(asked, told, reply));
+        return false;
+      }
+      this.#take(kept.reply, asked);
+      this.until = Math.min(this.until, kept.until);
+    }
+    return true;
+  }
+
+  #answered(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
+    const { hook, answers } = this.#inquirer;
+    const { host, seconds } = asked;
+    // An answer that means nothing is a failure, and those are not kept.
+    const holds = this.#take(reply, asked) && seconds > 0;
+    const until = holds ? performance.now() + seconds * 1000 : 0;
+    if (holds) answers.set(host, hook, told, { reply, until });
+    this.until = Math.min(this.until, until);
+    this.#at++;
+    if (this.goOn()) this.#settle(this.#inquirer.keep(this));
+  }
+
+  #take(reply: Reply, { host: { manifest: { name, failOpen } } }: Asked<N>): boolean {
+    const { hook, fold, log } = this.#inquirer;
     try {
       if ("failure" in reply) throw new TypeError(reply.failure);
-      inquiry.take(index, reply.answer, host);
+      this.value = fold.take(this.value, reply.answer, name);
+      return true;
     } catch (error) {
       const reason = error instanceof Error ? error.message : String(error);
-      this.#log.error("a plugin failed", { plugin: host.manifest.name, hook, reason, unhooked: true });
-      // An answer that means nothing is a failure, and those are not kept.
-      if (asked) this.#cache.forget(host, hook, asked);
-      if (!host.manifest.failOpen.includes(hook)) inquiry.fail(index, host);
+      log.error("a plugin failed", { plugin: name, hook, reason, unhooked: true });
+      if (!failOpen.includes(hook)) this.value = fold.fail(this.value, name);
+      return false;
     }
-  }
-
-  /** The replies of one plugin, out of its cache where it has one, within its deadline. */
-  #replies<N extends DecideHook>(
-    host: PluginHost,
-    hook: N,
-    facts: readonly EventFacts<N>[],
-  ): readonly Reply[] | Promise<readonly Reply[]> {
-    const seconds = host.manifest.cache[hook] ?? 0;
-    if (seconds <= 0) return this.#call(host, hook, facts);
-    const cached = facts.map((one) => this.#cache.get(host, hook, one));
-    const missing = facts.filter((_, index) => cached[index] === undefined);
-    if (missing.length === 0) return cached as Reply[];
-    return this.#call(host, hook, missing).then((replies) => {
-      const fresh = replies.values();
-      return cached.map((reply, index) => {
-        if (reply) return reply;
-        const got = fresh.next().value ?? TOO_FEW;
-        const asked = facts[index];
-        if (asked && "answer" in got) this.#cache.set(host, hook, asked, { reply: got, seconds });
-        return got;
-      });
-    });
-  }
-
-  #call<N extends DecideHook>(host: PluginHost, hook: N, facts: readonly EventFacts<N>[]): Promise<readonly Reply[]> {
-    return callWithin(host, hook, facts.map((one) => makeEvent(hook, one)));
   }
 }

@@ -1,5 +1,5 @@
 import type { Log } from "../base/log.ts";
-import { callWithin } from "./call_within.ts";
+import { callAll } from "./call_within.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 import type { PluginHost } from "./host.ts";
@@ -68,7 +68,7 @@ class Queue {
       const hook = this.#events[0]?.hook as HookName;
       const end = this.#events.findIndex((event) => event.hook !== hook);
       const batch = this.#events.splice(0, Math.min(BATCH, end === -1 ? this.#events.length : end));
-      const replies = await callWithin(this.#host, hook, batch);
+      const replies = await callAll(this.#host, { hook, events: batch });
       for (const reply of replies) {
         if ("failure" in reply) this.#log.error("a plugin failed", { hook, reason: reply.failure });
       }

@@ -1,7 +1,7 @@
 import type { Log } from "../base/log.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
-import type { Manifest, PluginHost, Reply } from "./host.ts";
+import type { Asker, Manifest, PluginHost, Reply } from "./host.ts";
 import { HookRunner } from "./runner.ts";
 
 /** The plugins of one generation, as another thread hears of them. */
@@ -11,18 +11,17 @@ export interface Generation {
   readonly manifests: readonly Manifest[];
 }
 
-/** A hook that is called from another thread. */
+/** A hook that is called from another thread, for one event. */
 export interface RemoteCall {
   readonly generation: number;
   /** Which of its plugins. */
   readonly index: number;
-  readonly hook: HookName;
-  readonly events: readonly HookEvent[];
+  readonly event: HookEvent;
 }
 
 /** Ways to the thread that has the plugins. */
 export interface HookLine {
-  readonly call: (call: RemoteCall) => Promise<readonly Reply[]>;
+  readonly call: (call: RemoteCall) => Promise<Reply>;
   /** Nobody here uses the plugins of a generation any more. */
   readonly retired: (generation: number) => void;
 }
@@ -42,14 +41,13 @@ export class RemoteHooks {
   take({ number, manifests }: Generation): void {
     let left = manifests.length;
     const stopped = () => --left === 0 && this.#line.retired(number);
-    const call = (index: number) => (hook: HookName, events: readonly HookEvent[]) =>
-      this.#line.call({ generation: number, index, hook, events });
+    const call = (index: number) => (event: HookEvent) => this.#line.call({ generation: number, index, event });
     this.runner.swap(manifests.map((manifest, index) => new RemoteHost(manifest, { call: call(index), stopped })));
   }
 }
 
 interface Ways {
-  readonly call: (hook: HookName, events: readonly HookEvent[]) => Promise<readonly Reply[]>;
+  readonly call: (event: HookEvent) => Promise<Reply>;
   readonly stopped: () => void;
 }
 
@@ -62,13 +60,12 @@ class RemoteHost implements PluginHost {
     this.#own = own;
   }
 
-  /** The deadline is the other thread's as well, and ends the call there. */
-  async call<N extends HookName>(hook: N, events: readonly HookEvent<N>[]): Promise<readonly Reply[]> {
-    try {
-      return await this.#own.call(hook, events as readonly HookEvent[]);
-    } catch (error) {
-      const failure = error instanceof Error ? error.message : String(error);
-      return events.map(() => ({ failure }));
+  /** The deadline is the other thread's as well, and ends the call there. Each event goes alone: none waits for others. */
+  call<N extends HookName>(_hook: N, events: readonly HookEvent<N>[], { answered }: Asker): void {
+    for (const [index, event] of events.entries()) {
+      this.#own.call(event as HookEvent).then((reply) => answered(index, reply), (error) => {
+        answered(index, { failure: error instanceof Error ? error.message : String(error) });
+      });
     }
   }
 

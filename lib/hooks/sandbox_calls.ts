@@ -1,7 +1,7 @@
 import type { EventSession, HookEvent, User } from "./event.ts";
-import type { HookName } from "./hooks.ts";
+import { type FactName, type HookName, hookRow } from "./hooks.ts";
 
-/** A hook that is called for some events; the number names the replies. */
+/** A hook that is called for some events; the number names it in the replies. */
 export interface Call {
   readonly type: "call";
   readonly id: number;
@@ -9,66 +9,81 @@ export interface Call {
   readonly events: readonly HookEvent[];
 }
 
-/** Calls as they travel, for an event each: what their events have in common is told once. */
-export interface Calls {
+/** A call as it travels: what events that follow each other have in common is told once. */
+export interface PackedCall {
   readonly type: "calls";
+  readonly id: number;
+  readonly hook: HookName;
+  readonly groups: readonly Group[];
+}
+
+interface Group {
   readonly common: Common;
-  /** Number, and what the event has beside that. */
-  readonly calls: [number, Readonly<Record<string, unknown>>][];
+  /** How many events there are. */
+  count: number;
+  /** What is the events' own, fact by fact: lists of values take a fraction of the time that objects take. */
+  readonly own: { readonly [F in FactName]?: unknown[] };
 }
 
 interface Common {
-  readonly hook: HookName;
   readonly time: string;
   readonly session: EventSession;
   readonly user?: User | undefined;
   readonly command?: string | undefined;
 }
 
-type Told = Common & Readonly<Record<string, unknown>>;
+type Told = Common & { readonly [F in FactName]?: unknown };
 
-/** Puts calls together that follow each other; most come in a burst, of one session and about one command. */
-export function packCalls<M extends { readonly type: string }>(messages: readonly M[]): (M | Calls)[] {
-  const packed: (M | Calls)[] = [];
-  let last: Calls | null = null;
-  for (const message of messages) {
-    const event = soleEvent(message);
-    if (!event) {
-      packed.push(message);
-      last = null;
-      continue;
-    }
-    const { hook, time, session, user, command, ...own } = event;
-    if (!last || !isCommon(last.common, event)) {
-      last = { type: "calls", common: { hook, time, session, user, command }, calls: [] };
-      packed.push(last);
-    }
-    last.calls.push([(message as unknown as Call).id, own]);
+/** Most events come in a burst, of one session and about one command. */
+export function packCall({ id, hook, events }: Call): PackedCall {
+  const names = hookRow(hook).facts;
+  const groups: Group[] = [];
+  let last: Group | null = null;
+  for (const event of events as readonly unknown[] as readonly Told[]) {
+    if (!last || !isAlike(last, event, names)) groups.push(last = newGroup(event, names));
+    last.count++;
+    for (const name of names) last.own[name]?.push(event[name]);
   }
-  return packed;
+  return { type: "calls", id, hook, groups };
 }
 
-/** The calls that went together, each with an event of its own: no hook sees what another one does to it. */
-export function unpackCalls({ common, calls }: Calls): Call[] {
-  const { session, user, ...rest } = common;
-  return calls.map(([id, own]) => {
-    const event = { ...rest, session: { ...session }, ...(user === undefined ? {} : { user: copy(user) }), ...own };
-    return { type: "call", id, hook: common.hook, events: [event as unknown as HookEvent] };
-  });
+/** The call again, each event a copy of its own: no hook sees what another one does to it. */
+export function unpackCall({ id, hook, groups }: PackedCall): Call {
+  const events: unknown[] = [];
+  for (const { common: { time, session, user, command }, count, own } of groups) {
+    const columns = Object.entries(own);
+    for (let at = 0; at < count; at++) {
+      const event: Record<string, unknown> = { hook, time, session: copySession(session) };
+      if (user !== undefined) event.user = copyUser(user);
+      if (command !== undefined) event.command = command;
+      for (const [name, values] of columns) event[name] = values[at];
+      events.push(event);
+    }
+  }
+  return { type: "call", id, hook, events: events as HookEvent[] };
 }
 
-/** Bytes travel outside of the text, and several events are a message of their own. */
-function soleEvent(message: { readonly type: string }): Told | null {
-  if (message.type !== "call") return null;
-  const { hook, events } = message as unknown as Call;
-  return hook !== "content" && events.length === 1 ? events[0] as unknown as Told : null;
+function newGroup(event: Told, names: readonly FactName[]): Group {
+  const { time, session, user, command } = event;
+  const own: { [F in FactName]?: unknown[] } = {};
+  for (const name of names) if (name !== "command" && event[name] !== undefined) own[name] = [];
+  return { common: { time, session, user, command }, count: 0, own };
 }
 
-function isCommon(common: Common, event: Told): boolean {
-  return common.session === event.session && common.user === event.user && common.time === event.time &&
-    common.command === event.command && common.hook === event.hook;
+/** Whether the event has the same in common, and the same facts: a list has no place for one that is not there. */
+function isAlike({ common, own }: Group, event: Told, names: readonly FactName[]): boolean {
+  if (common.session !== event.session || common.user !== event.user) return false;
+  if (common.time !== event.time || common.command !== event.command) return false;
+  for (const name of names) {
+    if (name !== "command" && (own[name] === undefined) !== (event[name] === undefined)) return false;
+  }
+  return true;
 }
 
-function copy(user: User): User {
+function copySession(session: EventSession): EventSession {
+  return session?.certificate === undefined ? { ...session } : { ...session, certificate: { ...session.certificate } };
+}
+
+function copyUser(user: User): User {
   return user.attributes === undefined ? { ...user } : { ...user, attributes: { ...user.attributes } };
 }

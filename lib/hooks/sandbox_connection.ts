@@ -1,10 +1,10 @@
 import { dirname } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
-import type { Manifest, Reply } from "./host.ts";
+import { type Asker, failAll, type Manifest } from "./host.ts";
+import { PendingCalls } from "./pending_calls.ts";
 import type { OptionValue, PluginPermissions } from "./plugin.ts";
 import type { PluginSource } from "./plugin_source.ts";
 import { Allowance } from "./allowance.ts";
@@ -37,14 +37,6 @@ export interface SandboxConnectionOptions {
   readonly print: (text: string, plugin: string) => void;
 }
 
-/** What waits for replies. */
-interface Call {
-  /** How many there were, and so how many replies there must be. */
-  readonly events: number;
-  readonly resolve: (replies: readonly Reply[]) => void;
-  timer: number | undefined;
-}
-
 /** One process of a sandbox, from its start to its end. */
 export class SandboxConnection {
   /** Resolves with why the process is gone. */
@@ -52,11 +44,10 @@ export class SandboxConnection {
   readonly #options: SandboxConnectionOptions;
   readonly #child: Deno.ChildProcess;
   readonly #writer: SandboxWriter;
-  readonly #calls = new Map<number, Call>();
+  readonly #calls = new PendingCalls();
   #log: Log;
   #name: string;
   readonly #allowance = new Allowance(SAID_PER_SECOND);
-  #next = 1;
   #step: PromiseWithResolvers<FromSandbox> | null = null;
   #pongs: (() => void)[] = [];
   #lastWords = "";
@@ -109,31 +100,13 @@ export class SandboxConnection {
     if (answer.type !== "started") throw this.#failed("it did not start");
   }
 
-  /** Never rejects. */
-  call(hook: HookName, events: readonly HookEvent[], deadline: Deadline): Promise<readonly Reply[]> {
-    if (this.#gone) return Promise.resolve(events.map(() => ({ failure: "it has ended" })));
-    const id = this.#next++;
-    return new Promise((resolve) => {
-      const call: Call = { events: events.length, resolve, timer: undefined };
-      this.#calls.set(id, call);
-      deadline.onPass(() => {
-        if (!this.#calls.has(id)) return;
-        this.#writer.send({ type: "abort", id });
-        call.timer = setTimeout(() => this.#answered(id, []), ABORT_LIMIT);
-      });
-      this.#writer.send({ type: "call", id, hook, events });
+  call(hook: HookName, events: readonly HookEvent[], asker: Asker): void {
+    if (this.#gone) return failAll(events.length, { asker, failure: "it has ended" });
+    const id = this.#calls.add(events.length, asker);
+    asker.deadline.onPass(() => {
+      if (this.#calls.expire(id, ABORT_LIMIT)) this.#writer.send({ type: "abort", id });
     });
-  }
-
-  /** Whether anybody waits for it. */
-  #answered(id: number, replies: readonly Reply[]): boolean {
-    const call = this.#calls.get(id);
-    if (!call) return false;
-    this.#calls.delete(id);
-    if (call.timer !== undefined) clearTimeout(call.timer);
-    const fits = replies.length === call.events;
-    call.resolve(fits ? replies : Array.from({ length: call.events }, () => ({ failure: "it gave no answer" })));
-    return true;
+    this.#writer.send({ type: "call", id, hook, events });
   }
 
   /** Resolves once the plugin has answered, or is gone. */
@@ -186,7 +159,7 @@ export class SandboxConnection {
     await Promise.allSettled([output.cancel(), errors.cancel(), input.abort(), heard]);
     const why = this.#why ?? (code === TOO_MUCH_MEMORY ? "it took too much memory" : this.#lastWords.trim());
     const reason = why || (signal ? `ended by ${signal}` : `exit status ${code}`);
-    for (const id of [...this.#calls.keys()]) this.#answered(id, []);
+    this.#calls.endAll();
     for (const resolve of this.#pongs.splice(0)) resolve();
     this.#step?.promise.catch(() => {});
     this.#step?.reject(this.#failed(reason));
@@ -212,7 +185,7 @@ export class SandboxConnection {
   #take(message: FromSandbox): number {
     switch (message.type) {
       case "replies":
-        return this.#answered(message.id, message.replies) ? 0 : LINE_COST;
+        return this.#calls.answered(message.id, message) ? 0 : LINE_COST;
       case "log":
         this.#log[message.level](message.message, { ...message.fields });
         return LINE_COST + message.message.length + JSON.stringify(message.fields).length;

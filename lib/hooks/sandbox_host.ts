@@ -1,10 +1,9 @@
 import { isAbsolute, resolve } from "@std/path";
 import { FshError } from "../base/errors.ts";
 import type { Log } from "../base/log.ts";
-import type { Deadline } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
-import type { Manifest, PluginHost, Reply } from "./host.ts";
+import { type Asker, failAll, type Manifest, type PluginHost } from "./host.ts";
 import type { OptionValue, PluginPermissions } from "./plugin.ts";
 import type { PluginSource } from "./plugin_source.ts";
 import { SandboxConnection } from "./sandbox_connection.ts";
@@ -89,17 +88,13 @@ export class SandboxHost implements PluginHost {
     return this.#connection?.pid ?? null;
   }
 
-  call<N extends HookName>(
-    hook: N,
-    events: readonly HookEvent<N>[],
-    deadline: Deadline,
-  ): Promise<readonly Reply[]> {
+  call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], asker: Asker): void {
     const connection = this.#connection;
     if (!connection) {
-      return Promise.resolve(events.map(() => ({ failure: "it has ended, and is started again in a moment" })));
+      return failAll(events.length, { asker, failure: "it has ended, and is started again in a moment" });
     }
-    deadline.onPass(() => this.#late(connection));
-    return connection.call(hook, events, deadline);
+    asker.deadline.onPass(() => this.#late(connection));
+    connection.call(hook, events, asker);
   }
 
   async stop(): Promise<void> {

@@ -1,14 +1,14 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
 import type { Manifest, Reply } from "./host.ts";
 import type { OptionValue } from "./plugin.ts";
-import { type Call, type Calls, packCalls } from "./sandbox_calls.ts";
+import { type Call, packCall, type PackedCall } from "./sandbox_calls.ts";
 
 /** What the server tells a sandbox. */
 export type ToSandbox =
   | { readonly type: "load"; readonly entry: string; readonly modules: readonly (readonly [string, string])[] }
   | { readonly type: "start"; readonly options: Readonly<Record<string, OptionValue>> }
   | Call
-  | Calls
+  | PackedCall
   | { readonly type: "abort"; readonly id: number }
   | { readonly type: "ping" }
   | { readonly type: "stop" };
@@ -18,7 +18,8 @@ export type FromSandbox =
   | { readonly type: "loaded"; readonly manifest: Manifest }
   | { readonly type: "started" }
   | { readonly type: "failed"; readonly reason: string }
-  | { readonly type: "replies"; readonly id: number; readonly replies: readonly Reply[] }
+  /** To the events of a call from number `at` on. */
+  | { readonly type: "replies"; readonly id: number; readonly at: number; readonly replies: readonly Reply[] }
   | {
     readonly type: "log";
     readonly level: "error" | "warn" | "info" | "debug";
@@ -34,8 +35,14 @@ const MOST = 64 * 1024 * 1024;
 /** The same for what a sandbox says, which has no bytes: the server's memory is not the plugin's. */
 export const MOST_SAID = 8 * 1024 * 1024;
 const HEAD = 8;
+/** Bytes of a character in UTF-8, per unit of JavaScript's strings at the most. */
+const MOST_UTF8 = 3;
+/** Bytes in which most messages fit. */
+const ROOM = 16 * 1024;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
+
+const encoder = new TextEncoder();
 
 /** Steps of promises for which a message waits for others of its turn. */
 const GATHER = 4;
@@ -44,9 +51,12 @@ const TOGETHER = 256;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
- * travel as bytes, in the order in which they occur, and calls become `calls` where that is shorter.
+ * travel as bytes, in the order in which they occur; other calls are packed. They are put into `room` where they fit.
  */
-export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
+export function encodeSandboxMessages(
+  messages: readonly (ToSandbox | FromSandbox)[],
+  room: Uint8Array<ArrayBuffer> = new Uint8Array(),
+): Uint8Array<ArrayBuffer> {
   const chunks: Uint8Array[] = [];
   // Without a function to ask for each property JSON takes a fraction of the time.
   const json = messages.some(hasBytes)
@@ -55,19 +65,31 @@ export function encodeSandboxMessages(messages: readonly (ToSandbox | FromSandbo
       chunks.push(value);
       return { $bytes: value.length };
     })
-    : JSON.stringify(packCalls(messages));
+    : JSON.stringify(messages.map((message) => message.type === "call" ? packCall(message) : message));
+  if (chunks.length === 0 && HEAD + MOST_UTF8 * json.length <= room.length) {
+    const { written } = encoder.encodeInto(json, room.subarray(HEAD));
+    writeHead(room, { text: written, bytes: 0 });
+    return room.subarray(0, HEAD + written);
+  }
   const text = encodeUtf8(json);
   const head = new Uint8Array(HEAD);
-  const view = new DataView(head.buffer);
-  view.setUint32(0, text.length);
-  view.setUint32(4, chunks.reduce((sum, { length }) => sum + length, 0));
+  writeHead(head, { text: text.length, bytes: chunks.reduce((sum, { length }) => sum + length, 0) });
   return concatBytes([head, text, ...chunks]);
 }
 
+function writeHead(into: Uint8Array, { text, bytes }: { text: number; bytes: number }): void {
+  const view = new DataView(into.buffer, into.byteOffset, HEAD);
+  view.setUint32(0, text);
+  view.setUint32(4, bytes);
+}
+
 /** An answer that can't be told, such as a BigInt or a circle, becomes a failure. */
-function encodeWhatCan(messages: readonly (ToSandbox | FromSandbox)[]): Uint8Array<ArrayBuffer> {
+function encodeWhatCan(
+  messages: readonly (ToSandbox | FromSandbox)[],
+  room?: Uint8Array<ArrayBuffer>,
+): Uint8Array<ArrayBuffer> {
   try {
-    return encodeSandboxMessages(messages);
+    return encodeSandboxMessages(messages, room);
   } catch (error) {
     if (messages.length > 1) return concatBytes(messages.map((one) => encodeWhatCan([one])));
     const [message] = messages;
@@ -145,6 +167,7 @@ function decode(message: Uint8Array): unknown {
 /** Writes messages one behind the other; those that wait at the same time go together. */
 export class SandboxWriter {
   readonly #write: (bytes: Uint8Array) => Promise<number>;
+  readonly #room = new Uint8Array(ROOM);
   #waiting: (ToSandbox | FromSandbox)[] = [];
   #writing = false;
   #written: Promise<void> = Promise.resolve();
@@ -170,7 +193,7 @@ export class SandboxWriter {
       // What comes of one read goes in one write: with many requests at once that is most of the cost.
       for (let step = 0; step < GATHER; step++) await null;
       while (this.#waiting.length > 0) {
-        const all = encodeWhatCan(this.#next());
+        const all = encodeWhatCan(this.#next(), this.#room);
         for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
       }
     } catch {

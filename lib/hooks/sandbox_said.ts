@@ -36,13 +36,15 @@ export function readSaid(value: unknown): FromSandbox {
   }
 }
 
-function readReplies({ id, replies }: Record<string, unknown>): FromSandbox {
-  if (typeof id !== "number" || !Array.isArray(replies)) throw new TypeError("replies without number or list");
+function readReplies({ id, at, replies }: Record<string, unknown>): FromSandbox {
+  if (typeof id !== "number" || typeof at !== "number" || !Array.isArray(replies)) {
+    throw new TypeError("replies without numbers or list");
+  }
   const read = replies.map((reply): Reply => {
     const { failure, answer } = object(reply);
     return failure === undefined ? { answer } : { failure: text(failure) };
   });
-  return { type: "replies", id, replies: read };
+  return { type: "replies", id, at, replies: read };
 }
 
 function readLog({ level, message, fields }: Record<string, unknown>): FromSandbox {

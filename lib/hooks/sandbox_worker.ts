@@ -1,11 +1,12 @@
 // The inside of a sandbox: a Worker without rights, in a process of its own. It talks by way of standard input and output.
 import { encodeUtf8 } from "../base/bytes.ts";
-import { Deadline } from "./deadline.ts";
+import { CallContext } from "./call_context.ts";
 import type { HookEvent } from "./event.ts";
 import { manifestOf, type Reply } from "./host.ts";
 import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
 import { asPlugin, hooksOf } from "./plugin_shape.ts";
-import { type Call, type Calls, unpackCalls } from "./sandbox_calls.ts";
+import { runHook } from "./run_hook.ts";
+import { type Call, type PackedCall, unpackCall } from "./sandbox_calls.ts";
 import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
 
 /** Bytes of one line that a plugin may print or log. */
@@ -20,7 +21,8 @@ const writer = new SandboxWriter((bytes) =>
   bytes.length <= PIPE ? Promise.resolve(stdout.writeSync(bytes)) : stdout.write(bytes)
 );
 const send = (message: FromSandbox) => writer.send(message);
-const running = new Map<number, Deadline>();
+/** Of calls that wait for something. */
+const running = new Map<number, readonly CallContext[]>();
 let modules: readonly (readonly [string, string])[] = [];
 let plugin: Plugin | null = null;
 let options: Readonly<Record<string, OptionValue>> = {};
@@ -40,13 +42,13 @@ confine();
 for await (const messages of sandboxMessages<ToSandbox>(stdin)) {
   // Calls begin in one turn, so that the answers that are there at once go together.
   for (const message of messages) {
-    if (message.type === "call") void call(message);
-    else if (message.type === "calls") { for (const one of unpackCalls(message)) void call(one); }
+    if (message.type === "call") call(message);
+    else if (message.type === "calls") call(unpackCall(message));
     else await take(message);
   }
 }
 
-async function take(message: Exclude<ToSandbox, Call | Calls>): Promise<void> {
+async function take(message: Exclude<ToSandbox, Call | PackedCall>): Promise<void> {
   switch (message.type) {
     case "load":
       modules = message.modules;
@@ -58,7 +60,7 @@ async function take(message: Exclude<ToSandbox, Call | Calls>): Promise<void> {
         send({ type: "started" });
       });
     case "abort":
-      return running.get(message.id)?.pass();
+      return running.get(message.id)?.forEach((context) => context.abort());
     case "ping":
       return send({ type: "pong" });
     case "stop":
@@ -76,28 +78,33 @@ async function load(entry: string): Promise<void> {
   });
 }
 
-async function call({ id, hook, events }: Call): Promise<void> {
-  const deadline = new Deadline();
-  running.set(id, deadline);
-  const context: HookContext = {
-    options,
-    log,
-    get signal() {
-      return deadline.signal;
-    },
-  };
+/** Replies that are there at once go together; each of the others as soon as it is there. */
+function call({ id, hook, events }: Call): void {
   const hooks = plugin?.hooks as Readonly<Record<string, (event: HookEvent, context: HookContext) => unknown>>;
-  const ask = async (event: HookEvent): Promise<Reply> => {
-    try {
-      return { answer: await hooks[hook]?.(event, context) };
-    } catch (error) {
-      return { failure: describe(error) };
-    }
+  const contexts = events.map(() => new CallContext(options, log));
+  let open = 0;
+  let replies: Reply[] = [];
+  const flush = (end: number) => {
+    if (replies.length > 0) send({ type: "replies", id, at: end - replies.length, replies });
+    replies = [];
   };
-  const [first] = events;
-  const replies = first && events.length === 1 ? [await ask(first)] : await Promise.all(events.map(ask));
-  running.delete(id);
-  send({ type: "replies", id, replies });
+  for (let index = 0; index < events.length; index++) {
+    const [event, context] = [events[index] as HookEvent, contexts[index] as CallContext];
+    const reply = runHook(() => hooks[hook]?.(event, context), describe);
+    if (!(reply instanceof Promise)) {
+      context.end();
+      replies.push(reply);
+      continue;
+    }
+    flush(index);
+    if (++open === 1) running.set(id, contexts);
+    reply.then((reply) => {
+      context.end();
+      if (--open === 0) running.delete(id);
+      send({ type: "replies", id, at: index, replies: [reply] });
+    });
+  }
+  flush(events.length);
 }
 
 async function attempt(work: () => Promise<void>): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Room } from "../base/arena.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
 import { FshError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type {
   FileAttributes,
@@ -232,7 +233,7 @@ export class CountedStorage implements Storage {
   rename(from: SafePath, to: SafePath, options?: WriteOptions): Promise<void> {
     return this.#inner.rename(from, to, options);
   }
-  resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath> {
+  resolve(path: SafePath, options: { readonly follow: boolean }): Soon<SafePath> {
     return this.#inner.resolve(path, options);
   }
   close(): void {

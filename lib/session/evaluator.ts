@@ -1,7 +1,8 @@
 import type { Soon } from "../base/soon.ts";
 import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import type { EventSession, User } from "../hooks/event.ts";
-import type { HookSet, Mapping } from "../hooks/hook_set.ts";
+import type { Mapping, Ruling } from "../hooks/folds.ts";
+import type { HookSet } from "../hooks/hook_set.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
 import { Case, type Decision } from "./decision.ts";
@@ -52,9 +53,12 @@ export class Evaluator {
   async decide(questions: readonly Question[]): Promise<Decision[]> {
     const cases = questions.map((question) => new Case(question));
     for (const one of cases) one.attempt("path", () => this.#begin(one));
-    if (this.#options.hooks.has("filterPath")) await this.#mapAll(cases);
+    // What is known at once is not waited for: a wait takes longer than the rest of it.
+    const mapping = this.#mapAll(cases);
+    if (mapping) await mapping;
     for (const one of cases) this.#mayAtAll(one);
-    await this.#authorize(cases, (one) => one.virtual);
+    const ruling = this.#authorize(cases, (one) => one.virtual);
+    if (ruling) await ruling;
     if (this.strict) await this.#followLinks(cases);
     return cases;
   }
@@ -121,7 +125,8 @@ export class Evaluator {
     }
   }
 
-  async #mapAll(cases: readonly Case[]): Promise<void> {
+  #mapAll(cases: readonly Case[]): Promise<void> | undefined {
+    if (!this.#options.hooks.has("filterPath")) return;
     const open = cases.filter((one) => one.isOpen);
     const paths: { command: string; path: string }[] = [];
     for (const { virtual, target, question: { command } } of open) {
@@ -129,8 +134,14 @@ export class Evaluator {
       if (target !== undefined) paths.push({ command, path: target });
     }
     const known = this.#map(paths);
-    const mappings = (known instanceof Promise ? await known : known).values();
-    for (const one of open) {
+    if (known instanceof Promise) return known.then((mappings) => this.#mapped(open, mappings));
+    this.#mapped(open, known);
+  }
+
+  /** Takes what became of the paths, and of the targets of those that have one. */
+  #mapped(cases: readonly Case[], all: readonly Mapping[]): void {
+    const mappings = all.values();
+    for (const one of cases) {
       const mapping = mappings.next().value;
       const target = one.target === undefined ? undefined : mappings.next().value;
       // Of what is hidden there is nothing to tell; where it goes has a question of its own.
@@ -161,7 +172,7 @@ export class Evaluator {
     }
   }
 
-  async #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> {
+  #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> | undefined {
     const { hooks, session, user } = this.#options;
     if (!hooks.has("authorize")) return;
     const open = cases.filter((one) => one.isOpen);
@@ -170,13 +181,19 @@ export class Evaluator {
       return { session, user, command, path: pathOf(one), target: one.target, size };
     });
     const known = inBatches(facts, (batch) => hooks.rule("authorize", batch));
-    const rulings = known instanceof Promise ? await known : known;
-    for (const [at, one] of open.entries()) {
-      const { allow, by, reason } = rulings[at] ?? { allow: false, by: null };
-      const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
-      if (!allow) one.refuse("NOT_PERMITTED", step);
-      else if (by !== null) one.step(step);
-    }
+    const take = (rulings: readonly Ruling[]) => {
+      for (let at = 0; at < open.length; at++) this.#ruled(open[at] as Case, pathOf, rulings[at]);
+    };
+    if (known instanceof Promise) return known.then(take);
+    take(known);
+  }
+
+  #ruled(one: Case, pathOf: (one: Case) => SafePath, ruling?: Ruling): void {
+    const { allow, by, reason } = ruling ?? { allow: false, by: null };
+    if (allow && by === null) return;
+    const step = { rule: "authorize", path: pathOf(one), by, reason } as const;
+    if (!allow) one.refuse("NOT_PERMITTED", step);
+    else one.step(step);
   }
 
   /** Where symbolic links lead, which must be allowed like what was named. */
@@ -186,7 +203,8 @@ export class Evaluator {
       if (!one.isOpen) continue;
       let inside: boolean;
       try {
-        one.real = await this.#options.storage.resolve(one.virtual, { follow: one.question.follow });
+        const real = this.#options.storage.resolve(one.virtual, { follow: one.question.follow });
+        one.real = typeof real === "string" ? real : await real;
         if (one.real === one.virtual && !options.always) continue;
         inside = isWithin(one.real, this.#home) || isWithin(one.real, await this.#realHome());
       } catch (error) {

@@ -1,6 +1,7 @@
 import type { Room } from "../base/arena.ts";
 import { decodeUtf8 } from "../base/bytes.ts";
 import { FshError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { Confinement, Descriptors, NewName, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import {
@@ -53,8 +54,11 @@ export class DescriptorJail implements Jail {
     return new DescriptorJail(this.#root, this.#system, { ...this.#options, links: false, found: this.#found });
   }
 
-  async resolve(path: SafePath): Promise<SafePath> {
-    if (this.#isStraight(path)) return path;
+  resolve(path: SafePath): Soon<SafePath> {
+    return this.#isStraight(path) ? path : this.#follow(path);
+  }
+
+  async #follow(path: SafePath): Promise<SafePath> {
     using held = await this.hold(path);
     return below(Deno.readLinkSync(this.#system.pathOf(this.#root)), Deno.readLinkSync(held.path), path);
   }

@@ -1,6 +1,7 @@
 import { SEPARATOR } from "@std/path";
 import type { Room } from "../base/arena.ts";
 import { FshError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import { baseName, parentPath, type SafePath, safePath } from "../base/virtual_path.ts";
 import type { NewName, NewRawFile, RawFile, RawInfo } from "../native/native.ts";
 import type { KnownSums } from "./known_sums.ts";
@@ -39,7 +40,7 @@ export interface Jail {
   /** Finds what `path` stands for, following symbolic links only as long as they stay below the root. */
   hold(path: SafePath): Promise<Held>;
   /** Where that lies: the path that has no symbolic link in it. */
-  resolve(path: SafePath): Promise<SafePath>;
+  resolve(path: SafePath): Soon<SafePath>;
   /** The same root, but a symbolic link on the way leads nowhere: `hold` is NOT_FOUND. Closed with this one. */
   strict(): Jail;
   /** What has this name in a held folder, itself: a symbolic link is an Error with the code ELOOP. */

@@ -4,6 +4,7 @@ import { randomHex } from "../base/bytes.ts";
 import { sleep } from "../base/clock.ts";
 import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
+import type { Soon } from "../base/soon.ts";
 import {
   baseName,
   childPath,
@@ -478,10 +479,16 @@ export class LocalStorage implements Storage {
     }
   }
 
-  async resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath> {
+  resolve(path: SafePath, { follow }: { readonly follow: boolean }): Soon<SafePath> {
     if (path === ROOT) return path;
+    const known = follow ? this.#jail.resolve(path) : null;
+    return typeof known === "string" ? known : this.#resolve(path, known);
+  }
+
+  /** What is not there yet, or not followed, lies in the folder that is. */
+  async #resolve(path: SafePath, following: Promise<SafePath> | null): Promise<SafePath> {
     try {
-      if (options.follow) return await this.#jail.resolve(path);
+      if (following) return await following;
     } catch (error) {
       const failure = osError(error, this.#named(path));
       if (!isError(failure, "NOT_FOUND", "NOT_DIRECTORY")) throw failure;

@@ -164,7 +164,7 @@ export interface Storage {
    * Where the path really lies: the path without symbolic links on the way; with `follow`, one at its end is followed too.
    * What does not exist lies in the deepest folder on the way that does.
    */
-  resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath>;
+  resolve(path: SafePath, options: { readonly follow: boolean }): Soon<SafePath>;
   /**
    * The same tree, where no symbolic link is followed at all: one on the way, or at the end where its target is asked for,
    * is NOT_FOUND. With a path of `resolve` it does what was looked at, even if a link was put there meanwhile.

@@ -191,7 +191,7 @@ for (const kind of LOCAL_KINDS) {
         await assertFails(() => storage.openRead(path), "NOT_PERMITTED"),
         await assertFails(() => storage.openWrite(path), "NOT_PERMITTED"),
         await assertFails(() => storage.remove(path), "NOT_PERMITTED"),
-        await assertFails(() => storage.resolve(path, { follow: true }), "NOT_PERMITTED"),
+        await assertFails(async () => await storage.resolve(path, { follow: true }), "NOT_PERMITTED"),
       ];
       for (const { detail } of errors) assertEquals(detail, "it leads out of the served folder");
     }

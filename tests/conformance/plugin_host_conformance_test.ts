@@ -4,12 +4,12 @@ import { Log, type LogRecord } from "../../lib/base/log.ts";
 import { launchSandbox } from "../../lib/cli/sandbox.ts";
 import { Deadline } from "../../lib/hooks/deadline.ts";
 import type { EventFacts } from "../../lib/hooks/event.ts";
-import { makeEvent, type PluginHost } from "../../lib/hooks/host.ts";
+import { makeEvent, type PluginHost, type Reply } from "../../lib/hooks/host.ts";
 import { loadPlugin } from "../../lib/hooks/plugin_loader.ts";
 import { readGivenOptions } from "../../lib/hooks/plugin_options.ts";
+import { repliesOf } from "../support/replies.ts";
 
 const SESSION = { id: "1", address: "127.0.0.1", port: 1, secure: true };
-const NEVER = new Deadline();
 
 const SOURCE = `
 import { definePlugin, type HookEvent } from "fsh/plugin";
@@ -119,7 +119,7 @@ for (const kind of ["in process", "sandbox"] as const) {
   Deno.test(`${kind}: a reply for each event, in order; failures are replies, too`, async () => {
     await using running = await run(kind, ["subject.reason=given"]);
     const paths = ["/a", "/b.key", "/throws", "/rejects", "/text", "/c.key", "/d"];
-    const replies = await running.host.call("authorize", paths.map(authorize), NEVER);
+    const replies = await repliesOf(running.host, { hook: "authorize", events: paths.map(authorize) });
     assertEquals(replies.length, paths.length);
     const refusal = { answer: { allow: false, reason: "given/given" } };
     assertEquals([replies[1], replies[5]], [refusal, refusal]);
@@ -136,7 +136,7 @@ for (const kind of ["in process", "sandbox"] as const) {
     const event = (chunk: Uint8Array) =>
       makeEvent("content", { session: SESSION, command: "put", path: "/a", size: 3, transfer: "1", chunk, offset: 7 });
     const chunks = [new Uint8Array([1, 0, 255]), new Uint8Array(), new Uint8Array(1024 * 1024)];
-    const replies = await running.host.call("content", chunks.map(event), NEVER);
+    const replies = await repliesOf(running.host, { hook: "content", events: chunks.map(event) });
     const allowed = replies.map((reply) => (reply as { answer: { allow: boolean } }).answer.allow);
     assertEquals(allowed, [true, false, false]);
   });
@@ -144,7 +144,7 @@ for (const kind of ["in process", "sandbox"] as const) {
   Deno.test(`${kind}: an aborted call is told so`, async () => {
     await using running = await run(kind);
     const deadline = new Deadline();
-    const call = running.host.call("authorize", [authorize("/waits")], deadline);
+    const call = repliesOf(running.host, { hook: "authorize", events: [authorize("/waits")], deadline });
     setTimeout(() => deadline.pass(), 50);
     assertEquals(await call, [{ answer: { allow: false, reason: "aborted" } }]);
   });
@@ -154,7 +154,7 @@ for (const kind of ["in process", "sandbox"] as const) {
     const deadline = new Deadline();
     const ended: string[] = [];
     const calls = ["/waits", "/a", "/b.key"].map((path) =>
-      running.host.call("authorize", [authorize(path)], deadline).then(() => ended.push(path))
+      repliesOf(running.host, { hook: "authorize", events: [authorize(path)], deadline }).then(() => ended.push(path))
     );
     await Promise.all(calls.slice(1));
     assertEquals(ended, ["/a", "/b.key"]);
@@ -162,10 +162,35 @@ for (const kind of ["in process", "sandbox"] as const) {
     await Promise.all(calls);
   });
 
+  Deno.test(`${kind}: nor does an event wait for another one of its call; only the late one is told to stop`, async () => {
+    await using running = await run(kind);
+    const deadline = new Deadline();
+    const events = ["/a", "/waits", "/b.key", "/throws"].map(authorize);
+    const seen: number[] = [];
+    const first = Promise.withResolvers<void>();
+    const last = Promise.withResolvers<Reply>();
+    running.host.call("authorize", events, {
+      deadline,
+      answered(index, reply) {
+        seen.push(index);
+        if (seen.length === 3) first.resolve();
+        if (seen.length === 4) last.resolve(reply);
+      },
+    });
+    await first.promise;
+    assertEquals(seen.toSorted(), [0, 2, 3]);
+    deadline.pass();
+    assertEquals(await last.promise, { answer: { allow: false, reason: "aborted" } });
+    assertEquals(seen[3], 1);
+  });
+
   Deno.test(`${kind}: many calls at once don't mix`, async () => {
     await using running = await run(kind);
     const calls = Array.from({ length: 200 }, async (_, index) => {
-      const [reply] = await running.host.call("authorize", [authorize(index % 2 ? "/a" : "/b.key")], NEVER);
+      const [reply] = await repliesOf(running.host, {
+        hook: "authorize",
+        events: [authorize(index % 2 ? "/a" : "/b.key")],
+      });
       return (reply as { answer?: { allow: boolean } }).answer?.allow ?? true;
     });
     assertEquals(await Promise.all(calls), calls.map((_, index) => index % 2 === 1));
@@ -174,7 +199,7 @@ for (const kind of ["in process", "sandbox"] as const) {
   Deno.test(`${kind}: logs for itself`, async () => {
     await using running = await run(kind);
     const event = makeEvent("log", { session: SESSION, level: "info", message: "hello", fields: {} });
-    await running.host.call("log", [event], NEVER);
+    await repliesOf(running.host, { hook: "log", events: [event] });
     const said = running.records.filter(({ fields }) => fields.plugin === "subject").map(({ message }) => message);
     assert(said.includes("begun") && said.includes("saw hello"), said.join());
   });

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Client } from "../../lib/client/client.ts";
+import type { Asker } from "../../lib/hooks/host.ts";
 import type { Hooks } from "../../lib/hooks/plugin.ts";
 import { FRAMES, type RequestName } from "../../lib/wire/frames.ts";
 import { HookedServer, pluginOf } from "../support/hooked_server.ts";
@@ -90,9 +91,9 @@ test("one call asks a plugin about many paths", {}, async () => {
   });
   const host = {
     manifest: { ...manifest, hooks: ["authorize", "filterPath"] as const },
-    call: (_: unknown, events: readonly unknown[]) => {
+    call: (_: unknown, events: readonly unknown[], { answered }: Asker) => {
       calls.push(events.length);
-      return Promise.resolve(events.map(() => ({ answer: undefined })));
+      events.forEach((_, index) => answered(index, { answer: undefined }));
     },
     stop: () => Promise.resolve(),
   };

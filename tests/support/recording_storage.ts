@@ -1,3 +1,4 @@
+import type { Soon } from "../../lib/base/soon.ts";
 import type { Room } from "../../lib/base/arena.ts";
 import type { SafePath } from "../../lib/base/virtual_path.ts";
 import type {
@@ -68,7 +69,7 @@ export class RecordingStorage implements Storage {
   rename(from: SafePath, to: SafePath, options?: WriteOptions): Promise<void> {
     return this.#note("rename", from, to).rename(from, to, options);
   }
-  resolve(path: SafePath, options: { readonly follow: boolean }): Promise<SafePath> {
+  resolve(path: SafePath, options: { readonly follow: boolean }): Soon<SafePath> {
     return this.#note("resolve", path).resolve(path, options);
   }
   strict(): Storage {

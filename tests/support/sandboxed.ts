@@ -7,6 +7,7 @@ import type { PluginPermissions } from "../../lib/hooks/plugin.ts";
 import { readPluginSource } from "../../lib/hooks/plugin_source.ts";
 import { type Launch, SandboxHost } from "../../lib/hooks/sandbox_host.ts";
 import { FSH } from "./program.ts";
+import { repliesOf } from "./replies.ts";
 
 /** Sandboxes in the compiled executable. */
 export const launchFsh: Launch = (permissions) => ({
@@ -24,7 +25,11 @@ export function authorizeFacts(path: string): EventFacts<"authorize"> {
 export async function ask(host: PluginHost, path: string, ms = 10_000): Promise<Reply> {
   const deadline = new Deadline();
   const end = passAfter(ms, deadline);
-  const [reply] = await host.call("authorize", [makeEvent("authorize", authorizeFacts(path))], deadline);
+  const [reply] = await repliesOf(host, {
+    hook: "authorize",
+    events: [makeEvent("authorize", authorizeFacts(path))],
+    deadline,
+  });
   end();
   return reply ?? { failure: "no reply" };
 }

@@ -55,7 +55,7 @@ export interface MainCalls {
   take(bytes: number): Promise<void> | undefined;
   /** Stops a put that another worker runs. */
   stopPut(id: string): Promise<void>;
-  callHook(call: RemoteCall): Promise<readonly Reply[]>;
+  callHook(call: RemoteCall): Promise<Reply>;
   retired(generation: number): void;
   log(record: LogRecord): void;
   /** Of a plugin that has failed. */

@@ -37,6 +37,34 @@ Deno.test("one that begins while another passes has its whole time", async () =>
   assert(first.passed && second.passed);
 });
 
+Deno.test("limits of all lengths share the timer: each passes in its time, and one that ends takes no other's along", async () => {
+  const begun = performance.now();
+  const passed: number[] = [];
+  const begin = (limit: number) => {
+    const deadline = new Deadline();
+    deadline.onPass(() => passed.push(limit, performance.now() - begun));
+    return passAfter(limit, deadline);
+  };
+  begin(90);
+  begin(5_000)();
+  const short = begin(30);
+  begin(60);
+  short();
+  // All at rest but for those above, then some that begin once the timer is set for them.
+  for (let step = 0; step < 100; step++) await null;
+  begin(40);
+  while (passed.length < 6) await sleep(5);
+  assertEquals(passed.filter((_, index) => index % 2 === 0), [40, 60, 90]);
+  for (let at = 0; at < 6; at += 2) assert(Number(passed[at + 1]) >= Number(passed[at]) - 1, passed.join());
+  begin(40)();
+  for (let step = 0; step < 8; step++) await null;
+  await new Promise<void>((resolve) => {
+    const last = new Deadline();
+    last.onPass(resolve);
+    passAfter(20, last);
+  });
+});
+
 Deno.test("the signal is aborted with the deadline, whenever it is asked for, and listeners hear of it once", () => {
   const deadline = new Deadline();
   let heard = 0;

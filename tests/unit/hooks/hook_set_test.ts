@@ -258,6 +258,45 @@ Deno.test("cache: a session that asks for very many paths keeps the latest", asy
   assertEquals(calls, 5001);
 });
 
+Deno.test("cache: several plugins together hold as long as the first of them to expire, and answer at once until then", async () => {
+  const calls: string[] = [];
+  const keeper = (name: string, seconds: number): Plugin => ({
+    name,
+    cache: { authorize: seconds, filterPath: seconds },
+    hooks: {
+      authorize: () => void calls.push(name),
+      filterPath: ({ path }) => (calls.push(name), `${path}.${name}`),
+    },
+  });
+  const { set } = await hookSet(keeper("a", 60), keeper("b", 0.2), keeper("c", 60));
+  const mine = session();
+  const user = { name: "ann" };
+  const facts = { ...asked("/x", mine), user };
+  const mapped = { path: "/x.a.b.c", by: "c" };
+  assertEquals(await set.rule("authorize", [facts]), [{ allow: true, by: null }]);
+  assertEquals(await set.map([{ session: mine, user, command: "get", path: "/x" }]), [mapped]);
+  assertEquals(calls.splice(0), ["a", "b", "c", "a", "b", "c"]);
+  assertEquals(set.rule("authorize", [facts]), [{ allow: true, by: null }]);
+  assertEquals(set.map([{ session: mine, user, command: "get", path: "/x" }]), [mapped]);
+  assertEquals(calls, []);
+  await set.rule("authorize", [{ ...facts, user: { name: "bob" } }]);
+  assertEquals(calls.splice(0), ["a", "b", "c"]);
+  await new Promise((resolve) => setTimeout(resolve, 250));
+  assertEquals(await set.rule("authorize", [facts]), [{ allow: true, by: null }]);
+  assertEquals(calls, ["b"]);
+});
+
+Deno.test("cache: one plugin that can't be kept is asked each time, whatever the others allow", async () => {
+  const calls: string[] = [];
+  const named = (name: string, cache: Plugin["cache"]): Plugin => {
+    return { name, ...(cache ? { cache } : {}), hooks: { authorize: () => void calls.push(name) } };
+  };
+  const { set } = await hookSet(named("a", { authorize: 60 }), named("b", undefined), named("c", { authorize: 60 }));
+  const mine = session();
+  for (let i = 0; i < 3; i++) await set.rule("authorize", [asked("/x", mine)]);
+  assertEquals(calls, ["a", "b", "c", "b", "b"]);
+});
+
 Deno.test("a set that was retired waits for those who use it", async () => {
   const { set } = await hookSet(allows);
   const [one, two] = [set.acquire(), set.acquire()];

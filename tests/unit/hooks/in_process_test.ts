@@ -1,8 +1,8 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { Log, type LogRecord, silentLog } from "../../../lib/base/log.ts";
-import { Deadline } from "../../../lib/hooks/deadline.ts";
 import { makeEvent } from "../../../lib/hooks/host.ts";
 import { InProcessHost } from "../../../lib/hooks/in_process.ts";
+import { repliesOf } from "../../support/replies.ts";
 import { ask } from "../../support/sandboxed.ts";
 import { logged } from "../../support/plugins.ts";
 
@@ -34,7 +34,7 @@ Deno.test("a hook that it does not have gives no opinion; one that throws fails"
   }, { log: silentLog });
   assertEquals(await ask(host, "/a"), { failure: "RangeError: broken" });
   const event = makeEvent("log", logged("x"));
-  assertEquals(await host.call("log", [event], new Deadline()), [{ answer: undefined }]);
+  assertEquals(await repliesOf(host, { hook: "log", events: [event] }), [{ answer: undefined }]);
 });
 
 Deno.test("what start throws is its caller's, what stop throws is logged", async () => {

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { silentLog } from "../../../lib/base/log.ts";
 import { launchSandbox } from "../../../lib/cli/sandbox.ts";
-import { Deadline } from "../../../lib/hooks/deadline.ts";
 import { makeEvent } from "../../../lib/hooks/host.ts";
 import { HookSet } from "../../../lib/hooks/hook_set.ts";
 import { asked, logged, session } from "../../support/plugins.ts";
 import { eventually } from "../../support/program.ts";
+import { repliesOf } from "../../support/replies.ts";
 import { ask, children, isAlive, type Sandboxed, sandboxed } from "../../support/sandboxed.ts";
 
 const start = (code: string, permissions = {}) => sandboxed(code, { launch: launchSandbox, permissions });
@@ -97,7 +97,7 @@ Deno.test("a throw in every hook is a failure of each call, with file and line, 
     assertMatch((reply as { failure: string }).failure, /RangeError: always[^]*subject\.js:2:11/);
   }
   const log = makeEvent("log", logged("x"));
-  assert("failure" in ((await subject.host.call("log", [log], new Deadline()))[0] ?? {}));
+  assert("failure" in ((await repliesOf(subject.host, { hook: "log", events: [log] }))[0] ?? {}));
   assertEquals(subject.host.pid, before);
 });
 
@@ -187,7 +187,9 @@ Deno.test("replies to calls that were not made change nothing", async () => {
       new DataView(head.buffer).setUint32(0, text.length);
       Deno.stdout.writeSync(new Uint8Array([...head, ...text]));
     };
-    for (const id of [-1, 0, 1e9, 1.5]) tell({ type: "replies", id, replies: [{ answer: { allow: true } }] });
+    const yes = { answer: { allow: true } };
+    for (const id of [-1, 0, 1e9, 1.5]) tell({ type: "replies", id, at: 0, replies: [yes] });
+    for (const at of [-1, 1, 1e9, 0.5]) tell({ type: "replies", id: 1, at, replies: [yes] });
     for (const type of ["pong", "started", "stopped"]) tell({ type });
     return { allow: false };`));
   assertEquals(await ask(subject.host, "/now"), { answer: { allow: false } });
@@ -294,11 +296,10 @@ Deno.test("an event with a session of another shape is told as it is", async () 
   await using subject = await start(`export default { name: "subject", hooks: {
     authorize: (event) => ({ allow: true, reason: JSON.stringify(event.session) }) } };`);
   const odd = session("ü\u0000\n😀");
-  const [reply] = await subject.host.call(
-    "authorize",
-    [makeEvent("authorize", asked("/a", odd))],
-    new Deadline(),
-  );
+  const [reply] = await repliesOf(subject.host, {
+    hook: "authorize",
+    events: [makeEvent("authorize", asked("/a", odd))],
+  });
   assertEquals(JSON.parse((reply as { answer: { reason: string } }).answer.reason), odd);
   assertNotEquals(subject.host.pid, null);
 });

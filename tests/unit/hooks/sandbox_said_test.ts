@@ -20,7 +20,7 @@ Deno.test("what a sandbox may say, as it is", () => {
     { type: "pong" },
     { type: "failed", reason: "x" },
     { type: "print", text: "x" },
-    { type: "replies", id: 1, replies: [{ answer: { allow: true } }, { failure: "x" }, { answer: undefined }] },
+    { type: "replies", id: 1, at: 0, replies: [{ answer: { allow: true } }, { failure: "x" }, { answer: undefined }] },
     { type: "log", level: "warn", message: "x", fields: { a: "b", c: 1, d: true } },
   ];
   for (const message of said) assertEquals(readSaid(message) as unknown, message);
@@ -47,8 +47,9 @@ Deno.test("everything else is refused", () => {
     manifest({ options: { a: 5 } }),
     manifest({ start: 5 }),
     { type: "replies", replies: [] },
-    { type: "replies", id: 1 },
-    { type: "replies", id: 1, replies: [null] },
+    { type: "replies", id: 1, at: 0 },
+    { type: "replies", id: 1, replies: [] },
+    { type: "replies", id: 1, at: 0, replies: [null] },
     { type: "log", level: "with", message: "x" },
     { type: "log", level: "constructor", message: "x" },
     { type: "log", message: "x" },

@@ -1,0 +1,66 @@
+import { callWithin } from "./call_within.ts";
+import type { HookEvent } from "./event.ts";
+import type { HookName } from "./hooks.ts";
+import type { PluginHost, Reply } from "./host.ts";
+
+/** Steps of promises for which an event waits for others of its turn. */
+const GATHER = 4;
+/** Events of one call. */
+const MOST = 256;
+/** Bytes of chunks in one call; one chunk may be larger. */
+const MOST_BYTES = 1024 * 1024;
+
+interface Waiting<N extends HookName> {
+  readonly event: HookEvent<N>;
+  readonly answered: (reply: Reply) => void;
+}
+
+/**
+ * One hook of one plugin. What it is asked in one turn of the event loop, by whatever requests, goes to it in one call: one
+ * deadline, one message, one wait. Each event is answered by itself all the same.
+ */
+export class GatheredCalls<N extends HookName> {
+  readonly host: PluginHost;
+  readonly hook: N;
+  #waiting: Waiting<N>[] = [];
+
+  constructor(host: PluginHost, hook: N) {
+    this.host = host;
+    this.hook = hook;
+  }
+
+  /** Answered once, never before this returns. */
+  ask(event: HookEvent<N>, answered: (reply: Reply) => void): void {
+    if (this.#waiting.push({ event, answered }) === 1) void this.#callSoon();
+  }
+
+  async #callSoon(): Promise<void> {
+    // What comes of one read goes in one call: with many requests at once that is most of the cost.
+    for (let step = 0; step < GATHER; step++) await null;
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (let at = 0; at < waiting.length;) {
+      const end = at + fitting(waiting, at);
+      this.#call(waiting.slice(at, end));
+      at = end;
+    }
+  }
+
+  #call(waiting: readonly Waiting<N>[]): void {
+    const events = waiting.map(({ event }) => event);
+    callWithin(this.host, { hook: this.hook, events }, (index, reply) => waiting[index]?.answered(reply));
+  }
+}
+
+/** How many of those that wait go together, from `start` on. */
+function fitting(waiting: readonly Waiting<HookName>[], start: number): number {
+  let bytes = 0;
+  let count = 0;
+  for (let at = start; at < waiting.length && count < MOST; at++) {
+    const event = waiting[at]?.event;
+    if (event && "chunk" in event) bytes += event.chunk.length;
+    if (count > 0 && bytes > MOST_BYTES) break;
+    count++;
+  }
+  return count;
+}
