@@ -9,6 +9,8 @@ import type { Connection, Listener } from "../../lib/transport/transport.ts";
 export interface QuicEnds {
   /** What `fsh serve` is started with besides. */
   readonly options: readonly string[];
+  /** What that names. */
+  readonly files: readonly string[];
   readonly transport: QuicTransport;
   /** A listener on a free port. */
   listen(): Listener;
@@ -22,7 +24,7 @@ export async function makeQuicEnds(): Promise<QuicEnds> {
   globalThis.addEventListener("unload", () => Deno.removeSync(folder, { recursive: true }));
   // Servers of tests become other users, who read the certificate again.
   await Deno.chmod(folder, 0o755);
-  const identity = await makeSelfSigned({ names: ["127.0.0.1", "::1", "localhost"] });
+  const identity = await makeSelfSigned({ names: ["127.0.0.1", "127.0.0.9", "::1", "localhost"] });
   const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
   await Deno.writeTextFile(cert, identity.cert);
   await Deno.writeTextFile(key, identity.key, { mode: 0o600 });
@@ -30,6 +32,7 @@ export async function makeQuicEnds(): Promise<QuicEnds> {
   const transport = new QuicTransport({ identity, anchor: { certificates: [identity.cert] } });
   return {
     options: ["--quic", "--cert", cert, "--key", key],
+    files: [cert, key],
     transport,
     listen: () => new QuicListener({ hostname: "127.0.0.1", port: 0 }, { identity, most: 1000, closed: () => {} }),
     dial: (port) => transport.connect({ hostname: "127.0.0.1", port, timeout: 5000 }),
