@@ -56,7 +56,7 @@ for (
 Deno.test("--max-startups: who says nothing keeps others out only until its handshake's deadline", async () => {
   const args = ["--max-startups", "1:100:1", "--handshake-timeout", "2s", ...METRICS];
   await using server = await ServerProcess.start({ args });
-  const silent = await Deno.connect({ hostname: "127.0.0.1", port: server.port });
+  const silent = await (quicEnds?.dial(server.port) ?? Deno.connect({ hostname: "127.0.0.1", port: server.port }));
   await eventually("it to be taken", 5000, () => metric(server, "fsh_sessions_unauthenticated"));
   const { code, err } = await fsh(["ls", server.url]);
   assertEquals(code, 3, err);
@@ -65,6 +65,7 @@ Deno.test("--max-startups: who says nothing keeps others out only until its hand
   assertEquals((await fsh(["ls", server.url])).code, 0);
   assertEquals([await hits(server, "max-startups"), await hits(server, "handshake-timeout")], [1, 1]);
   silent.close();
+  await quicEnds?.settled();
 });
 
 Deno.test("--max-put, --max-listing: the client says which file, what the limit is, and nothing is left", async () => {

@@ -118,10 +118,7 @@ Deno.test("a connection that is cut in mid-transfer is tried again without the u
   for (const args of runs) {
     const before = proxy.passed.client + proxy.passed.server;
     const running = fsh(args);
-    for (let i = 0; i < 3; i++) {
-      await new Promise((resolve) => setTimeout(resolve, 600));
-      proxy.cut();
-    }
+    for (let i = 0; i < 3; i++) await cutUnderWay(proxy);
     const { code, err } = await running;
     assertEquals(code, 0, err);
     assertMatch(err, /trying again/);
@@ -135,12 +132,19 @@ Deno.test("a connection that is cut in mid-transfer is tried again without the u
 
   // Into a pipe nothing can be taken back, but it can go on.
   const child = new Deno.Command(FSH, { args: ["get", "-q", `${proxy.url}there`, "-"] }).output();
-  await new Promise((resolve) => setTimeout(resolve, 600));
-  proxy.cut();
+  await cutUnderWay(proxy);
   const { code, stdout } = await child;
   assertEquals(code, 0);
   assertEquals(new Uint8Array(stdout), new Uint8Array(content));
 });
+
+/** Cuts the connection once some of the file has gone over it. */
+async function cutUnderWay(proxy: Proxy): Promise<void> {
+  const passed = () => proxy.passed.client + proxy.passed.server;
+  const before = passed();
+  await eventually("bytes to pass", 30_000, () => passed() - before > 8_000_000);
+  proxy.cut();
+}
 
 Deno.test("a reconnecting owner takes over its own half-open put at once", async () => {
   await using stage = await scene();
