@@ -14,7 +14,7 @@ export const socketsCommand: Subcommand = {
   details: `A line for each socket of the server's, in the words of ss(8): state, bytes that came and were not read
 (where it listens: connections that wait), bytes that were not acknowledged, both ends, the kernel's timer with the time
 until it goes off and how often it did in vain; then the session that it carries, the user, and what that is busy with.
-Sessions over QUIC have no sockets of their own: they share the one of UDP that listens.
+Sessions over QUIC have no sockets of their own, they share one of UDP; each has a line nevertheless.
 State, queues and timers are known on Linux; elsewhere a dash stands for them, and only sockets of sessions are listed.
 
   fsh sockets`,

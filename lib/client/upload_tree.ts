@@ -1,4 +1,5 @@
 import { forEachBounded } from "../base/concurrency.ts";
+import { isError } from "../base/errors.ts";
 import { type SafePath } from "../base/virtual_path.ts";
 import { relativePath } from "../base/virtual_path.ts";
 import { walk, type Walked } from "../storage/walk.ts";
@@ -87,7 +88,7 @@ class TreeUpload {
       case "symlink":
         return await transferLink({ path: below, below, followed }, {
           readLink: () => storage.readLink(path),
-          make: (text) => this.#client.symlink(target, text),
+          make: (text) => this.#makeLink(target, text),
           look: () => storage.stat(path),
           takeFile,
           takeFolder: async () => {
@@ -97,6 +98,17 @@ class TreeUpload {
         }, { mode: links, events, dryRun });
       default:
         events.skipped(below, "special file");
+    }
+  }
+
+  /** The folder that it goes into may still be under way, or not be one of those that are meant. */
+  async #makeLink(target: string, text: string): Promise<void> {
+    try {
+      await this.#client.symlink(target, text);
+    } catch (error) {
+      if (!isError(error, "NOT_FOUND")) throw error;
+      await this.#client.mkdir(target.slice(0, target.lastIndexOf("/")) || "/", { parents: true });
+      await this.#client.symlink(target, text);
     }
   }
 

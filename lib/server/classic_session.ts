@@ -68,6 +68,8 @@ export class ClassicSession implements Served {
     };
   }
 
+  readonly protocol = "tcp";
+
   get local(): string {
     return this.#connection.local;
   }

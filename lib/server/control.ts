@@ -37,6 +37,7 @@ export interface SessionFact {
   readonly user: string;
   /** How that was proved. */
   readonly method: string;
+  readonly protocol: "tcp" | "quic";
   /** `address:port` of this side. */
   readonly local: string;
   /** `address:port` of the client. */
@@ -60,9 +61,9 @@ export interface SessionFact {
   readonly streams: readonly StreamFact[];
 }
 
-/** A socket of the server's, as the system sees it. */
+/** A socket of the server's, as the system sees it; or a connection by QUIC, which the system knows nothing of. */
 export interface SocketState {
-  readonly protocol: "tcp" | "udp";
+  readonly protocol: "tcp" | "udp" | "quic";
   /** States of RFC 9293, section 3.3.2, in the words of ss(8); null where the system does not tell. */
   readonly state: string | null;
   readonly local: string;

@@ -12,7 +12,7 @@ const RATE_WINDOW = 500;
 /** Requests of a session that are told one by one, and bytes of each text that a client chose. */
 const MOST = { requests: 16, text: 256 };
 
-type Listed = Pick<Session, "local" | "remote" | "received" | "sent" | "terms" | "dismiss">;
+type Listed = Pick<Session, "protocol" | "local" | "remote" | "received" | "sent" | "terms" | "dismiss">;
 type Moving = Pick<Stream, "id" | "moved">;
 
 export interface Arrival {
@@ -109,6 +109,7 @@ export class Roster implements SessionControl {
       id,
       user: clipUtf8(user.name, MOST.text),
       method,
+      protocol: session.protocol,
       local: session.local,
       remote: session.remote,
       secure,

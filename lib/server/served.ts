@@ -18,6 +18,7 @@ export interface Served extends
     | "ended"
     | "local"
     | "remote"
+    | "protocol"
     | "terms"
     | "identity"
     | "claim"

@@ -189,6 +189,11 @@ export class Session implements RequestOpener {
     return this.#connection.remote;
   }
 
+  /** What carries it. */
+  get protocol(): "tcp" | "quic" {
+    return this.#connection.protocol ?? "tcp";
+  }
+
   /** What the system tells of the connection; null where it can't be asked. */
   inspect(): SocketReport | null {
     return this.#connection.inspect?.() ?? null;

@@ -227,7 +227,10 @@ export class Stream implements CommandStream {
     }
     if (fin) this.#localFin = true;
     this.#handed++;
-    await this.#host.transmit(this.id, name, bytes, region);
+    await this.#host.transmit(this.id, name, bytes, region).catch((error) => {
+      // Where the stream is over, its connection may have gone with it; why the stream is over says more.
+      throw this.#failure ?? error;
+    });
     if (metered) {
       this.#waitingSince = null;
       this.moved += cost;

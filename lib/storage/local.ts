@@ -4,7 +4,6 @@ import { randomHex } from "../base/bytes.ts";
 import { sleep } from "../base/clock.ts";
 import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
-import type { Soon } from "../base/soon.ts";
 import {
   baseName,
   childPath,

@@ -140,7 +140,7 @@ class Pipe {
   }
 
   async write(bytes: Uint8Array): Promise<number> {
-    while (this.#held === this.#ring.length && !this.#failure) await this.#change();
+    while (this.#held === this.#ring.length && !this.#failure && !this.#ended) await this.#change();
     if (this.#failure) throw this.#failure.writer;
     if (this.#ended) throw new FshError("CONNECTION_LOST");
     const to = (this.#from + this.#held) % this.#ring.length;

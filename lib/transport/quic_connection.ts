@@ -45,6 +45,7 @@ interface Ends {
 export class QuicConnection implements Connection {
   readonly local: string;
   readonly remote: string;
+  readonly protocol = "quic";
   readonly secure = true;
   readonly peerName: string | undefined;
   readonly answersTo?: (name: string) => boolean;

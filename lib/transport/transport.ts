@@ -12,6 +12,8 @@ export interface Connection {
   readonly local: string;
   /** `address:port` of the peer. */
   readonly remote: string;
+  /** Where it has no socket of its own; undefined: TCP, on one of its own. */
+  readonly protocol?: "quic" | undefined;
   /** Whether nobody on the way can read along; undefined: as the addresses tell (see session/secure.ts). */
   readonly secure?: boolean | undefined;
   /**

@@ -179,6 +179,23 @@ for (const { name, make, resets, refuses = true, frees = true, settled } of impl
     near.abort();
   });
 
+  test("a write that waits for the peer rejects at an own close", async (transport) => {
+    using pair = await Pair.open(transport);
+    const { near } = pair;
+    let written = 0;
+    const writing = (async () => {
+      for (;;) await writeAll(near, pattern(1_000_000), (bytes) => written += bytes);
+    })();
+    writing.catch(() => {});
+    for (let before = -1; before < written;) {
+      before = written;
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    near.close();
+    const failure = await writing.catch((error) => error);
+    assertEquals(isError(failure, "CONNECTION_RESET", "CONNECTION_LOST"), true, String(failure));
+  });
+
   test("a writer whose peer is gone hears of it", async (transport) => {
     using pair = await Pair.open(transport);
     const { near, far } = pair;

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { fsh, type Outcome, scratch, ServerProcess } from "../support/program.ts";
 import { SUBCOMMANDS } from "../../lib/cli/main.ts";
 import { VERSION } from "../../lib/base/version.ts";
+import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { quicEnds, SCHEME } from "../support/scheme.ts";
 
 /** A failure names what it is about and has the right status. */
 function assertFails(outcome: Outcome, code: number, ...words: string[]): void {
@@ -48,22 +50,24 @@ Deno.test("exit status 3: no connection, with the address", async () => {
 });
 
 Deno.test("exit status 3: a server that never answers, and one that speaks something else", async () => {
-  const silent = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const transport = quicEnds?.transport ?? new TcpTransport();
+  const silent = await transport.listen({ hostname: "127.0.0.1", port: 0 });
   const taken = silent.accept();
-  const late = await fsh(["ls", "--handshake-timeout", "300ms", `fsh://127.0.0.1:${silent.addr.port}/`]);
-  assertFails(late, 3, `127.0.0.1:${silent.addr.port}`, "handshake");
+  const late = await fsh(["ls", "--handshake-timeout", "300ms", `${SCHEME}://127.0.0.1:${silent.port}/`]);
+  assertFails(late, 3, `127.0.0.1:${silent.port}`, "handshake");
   (await taken).close();
   silent.close();
 
-  const ssh = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const ssh = await transport.listen({ hostname: "127.0.0.1", port: 0 });
   const served = ssh.accept().then(async (connection) => {
     await connection.write(new TextEncoder().encode("SSH-2.0-OpenSSH_9.2\r\n"));
     await connection.read(new Uint8Array(100));
     connection.close();
   });
-  assertFails(await fsh(["ls", `fsh://127.0.0.1:${ssh.addr.port}/`]), 3, `127.0.0.1:${ssh.addr.port}`, "SSH");
+  assertFails(await fsh(["ls", `${SCHEME}://127.0.0.1:${ssh.port}/`]), 3, `127.0.0.1:${ssh.port}`, "SSH");
   await served;
   ssh.close();
+  await quicEnds?.settled();
 });
 
 Deno.test("exit status 4: what is not permitted", async () => {

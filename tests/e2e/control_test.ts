@@ -5,9 +5,13 @@ import { toText } from "@std/streams";
 import { randomBytes } from "node:crypto";
 import { equalBytes } from "../../lib/base/bytes.ts";
 import { eventually, fsh, names, type Outcome, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
+import { quicEnds } from "../support/scheme.ts";
+import { otherUrl } from "../support/tls_programs.ts";
 
 const ignore = Deno.build.os === "windows";
 const linux = { ignore: Deno.build.os !== "linux" };
+/** What sessions go over, for the kernel. */
+const ON_WIRE = quicEnds ? "udp" : "tcp";
 /** What a terminal would take for a colour. */
 const RED = "\x1b[31mred";
 
@@ -170,21 +174,26 @@ Deno.test(
       assertEquals(code, 0, err);
       const found = out.trim().split("\n").map((line) => JSON.parse(line));
       const address = host === "::1" ? "[::1]" : host;
-      const listening = found.find(({ remote }) => remote === null);
-      assertEquals(listening?.state, native === "off" ? undefined : "LISTEN");
+      const listening = found.find(({ protocol, remote }) => protocol === ON_WIRE && remote === null);
+      assertEquals(listening?.state, native === "off" ? undefined : quicEnds ? "UNCONN" : "LISTEN");
       const [one, ...more] = found.filter(({ session }) => session === "1");
       assertEquals(more, []);
-      assertEquals([one.local, one.commands], [`${address}:${server.port}`, ["PUT"]]);
-      assertEquals(one.state, native === "off" ? null : "ESTAB");
-      if (native !== "off") {
-        assertEquals(listening.local, `${address}:${server.port}`);
+      assertEquals([one.protocol, one.local, one.commands], [
+        quicEnds ? "quic" : "tcp",
+        `${address}:${server.port}`,
+        ["PUT"],
+      ]);
+      const kernels = native !== "off" && !quicEnds;
+      assertEquals(one.state, kernels ? "ESTAB" : null);
+      if (native !== "off") assertEquals(listening.local, `${address}:${server.port}`);
+      if (kernels) {
         assert(one.timer.name === "keepalive" || one.timer.name === "retransmit", JSON.stringify(one.timer));
         assert(one.timer.seconds <= 60);
       }
       const people = await local.run("sockets");
       assertMatch(
         people.out,
-        native === "off" ? /tcp +- +- +- / : /tcp +ESTAB +\d+ +\d+ +\S+ +\S+ +\S+ [\d.]+s .*1 +- +PUT/,
+        !kernels ? /(tcp|quic) +- +- +- .*1 +- +PUT/ : /tcp +ESTAB +\d+ +\d+ +\S+ +\S+ +\S+ [\d.]+s .*1 +- +PUT/,
       );
       assertEquals((await local.run("kick", "1")).code, 0);
       client.finish();
@@ -259,7 +268,9 @@ Deno.test({
   const unsaid = await local.run("sessions");
   assertEquals(unsaid.code, 2);
   for (const server of [one, two]) {
-    assertStringIncludes(unsaid.err, `${server.folder} on ${server.url} (pid ${server.pid})`);
+    // With QUIC it names its other URL.
+    const url = quicEnds ? otherUrl(server, {}) : server.url;
+    assertStringIncludes(unsaid.err, `${server.folder} on ${url} (pid ${server.pid})`);
   }
   for (const path of local.sockets()) assertEquals((await local.run("sessions", "--control", path)).code, 0);
 

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { TwoHosts } from "../support/namespaces.ts";
 import { FSH, fsh, scratch, ServerProcess } from "../support/program.ts";
 import { Accounts, NOTHING, shipped } from "../support/shipped.ts";
-import { TestUser } from "../support/tls_programs.ts";
+import { otherUrl, TestUser } from "../support/tls_programs.ts";
 
 Deno.test("serve on an address that others reach refuses without TLS and accounts, and says what to add", async () => {
   await using owner = await TestUser.make();
@@ -52,7 +52,7 @@ Deno.test("--insecure is named in the start line and in the log; loopback needs 
 });
 
 Deno.test({
-  name: "from another host, a token goes over TLS and not without",
+  name: "from another host, a token goes over TLS and QUIC, and not without",
   ignore: !TwoHosts.available(),
   async fn() {
     await using hosts = await TwoHosts.create();
@@ -63,7 +63,7 @@ Deno.test({
     const token = await accounts.token("bot");
     const plugin = shipped({ "auth-token": { file: accounts.tokens } });
     const onServer = [...hosts.onServer, FSH];
-    await using secure = await owner.serve(["--host", hosts.serverAddress, "--tls", ...plugin], onServer);
+    await using secure = await owner.serve(["--host", hosts.serverAddress, "--quic", ...plugin], onServer);
     await using open = await owner.serve(["--host", hosts.serverAddress, "--insecure", ...plugin], onServer);
     const [program = "", ...args] = [...hosts.onClient, FSH];
     const ls = async (...rest: string[]) => {
@@ -75,7 +75,10 @@ Deno.test({
     };
     const done = await ls("--accept-new", secure.url);
     assertEquals([done.code, done.out], [0, "a\n"], done.err);
-    assertEquals((await ls(secure.url)).code, 0);
+    for (const scheme of ["fshs", "fshq"]) {
+      const again = await ls(otherUrl(secure, { hostname: hosts.serverAddress, scheme }));
+      assertEquals([again.code, again.out], [0, "a\n"], again.err);
+    }
     const refused = await ls(open.url);
     assertEquals(refused.code, 4, refused.err);
   },

@@ -131,7 +131,7 @@ Deno.test({
     const answers = await peer.ask(wishes);
     const seconds = (performance.now() - begun) / 1000;
     judge(wishes, answers);
-    peer.close();
+    await peer.close();
     outside.assertUntouched();
     // deno-lint-ignore no-control-regex
     assertEquals(/[\x00-\x09\x0b-\x1f\x7f-\x9f]/.exec(server.log), null);
@@ -159,6 +159,7 @@ Deno.test({
         peer.close();
       }
     }
+    await quicEnds?.settled();
     outside.assertUntouched();
   },
 });
@@ -178,14 +179,14 @@ Deno.test({
       const reader = await PipelinedPeer.connect(server.port, [SECRET, HIDDEN]);
       const failure = await reader.ask(of(request)).then(() => "", String);
       assertStringIncludes(failure, `${forbidden} came from the server`);
-      reader.close();
+      await reader.close();
     }
     const peer = await PipelinedPeer.connect(server.port, ["nothing like that"]);
     const answers = await peer.ask(of("STAT"));
     assertThrows(() => judge(of("STAT"), answers));
     assert(answers.some((answer, at) => at % 2 === 0 && kindOf(answer) !== kindOf(answers[at + 1] as Answer)));
     await peer.ask(of("PUT"));
-    peer.close();
+    await peer.close();
     assertThrows(() => outside.assertUntouched());
   },
 });

@@ -7,7 +7,7 @@ import { DEFAULT_LIMITS } from "../../lib/client/client.ts";
 import { Server } from "../../lib/server/server.ts";
 import { MemoryStorage } from "../../lib/storage/memory.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
-import { quicEnds } from "../support/scheme.ts";
+import { quicEnds, SCHEME } from "../support/scheme.ts";
 import { accounts, PASSWORD, TOKEN } from "../support/accounts.ts";
 import { FSH, fsh, hasProgram, names, scratch } from "../support/program.ts";
 import { onTerminal as runOnTerminal } from "../support/terminal.ts";
@@ -37,7 +37,7 @@ async function serving(options: { methods?: readonly string[]; key?: PrivateKey 
   return {
     offers,
     port: server.port,
-    url: (user: string) => `${quicEnds?.transport.scheme ?? "fsh"}://${user}${user && "@"}127.0.0.1:${server.port}/`,
+    url: (user: string) => `${SCHEME}://${user}${user && "@"}127.0.0.1:${server.port}/`,
     async [Symbol.asyncDispose]() {
       await server.close({ limit: 1 });
       await quicEnds?.settled();

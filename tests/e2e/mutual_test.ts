@@ -2,10 +2,14 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { Certificate } from "../../lib/base/certificate.ts";
 import type { Identity } from "../../lib/transport/tls.ts";
 import { selfSigned, SERVER_AUTH, TestAuthority } from "../support/certificates.ts";
-import type { Outcome } from "../support/program.ts";
-import { TestUser } from "../support/tls_programs.ts";
+import type { Outcome, ServerProcess } from "../support/program.ts";
+import { quicEnds, SCHEME } from "../support/scheme.ts";
+import { otherUrl, TestUser } from "../support/tls_programs.ts";
 
 const office = await TestAuthority.make();
+
+const BY = quicEnds ? "--quic" : "--tls";
+const urlOf = (server: ServerProcess) => quicEnds ? otherUrl(server, { scheme: SCHEME }) : server.url;
 
 /** Options that show a certificate. */
 async function show(guest: TestUser, { cert, key }: Identity): Promise<string[]> {
@@ -21,8 +25,8 @@ Deno.test("--mutual: absent, wrong and right client certificates", async () => {
   await using owner = await TestUser.make();
   await using guest = await TestUser.make();
   const trust = await owner.write("office.pem", office.pem);
-  await using server = await owner.serve(["--tls", "--mutual", trust]);
-  const ls = async (...options: string[]) => await guest.fsh(["ls", "--accept-new", ...options, server.url]);
+  await using server = await owner.serve([BY, "--mutual", trust]);
+  const ls = async (...options: string[]) => await guest.fsh(["ls", "--accept-new", ...options, urlOf(server)]);
 
   assertRefused(await ls(), "--client-cert");
   const stranger = await TestAuthority.make();
@@ -39,7 +43,7 @@ Deno.test("--mutual: absent, wrong and right client certificates", async () => {
   assertEquals([right.code, right.out], [0, "a\n"], right.err);
   await server.logged(/session opened.*user=anna\b/);
   const both = await guest.write("both.pem", anna.key + anna.cert);
-  const named = await guest.fsh(["ls", server.url], { env: { FSH_CLIENT_CERT: both } });
+  const named = await guest.fsh(["ls", urlOf(server)], { env: { FSH_CLIENT_CERT: both } });
   assertEquals([named.code, named.out], [0, "a\n"], named.err);
 });
 
@@ -53,10 +57,10 @@ Deno.test("--mutual beside accounts: both are due, and a changed list of certifi
       authenticate: ({ method, token, session }) => method === "token" && token === "open"
         ? { user: { name: session.certificate.name + "-2" } } : undefined } };`,
   );
-  await using server = await owner.serve(["--tls", "--mutual", trust, "--plugin", tokens]);
+  await using server = await owner.serve([BY, "--mutual", trust, "--plugin", tokens]);
   const certificate = await show(guest, await office.issue({ names: ["anna"] }));
   const ls = (env: Record<string, string>, ...options: string[]) =>
-    guest.fsh(["ls", "--accept-new", ...options, server.url], { env });
+    guest.fsh(["ls", "--accept-new", ...options, urlOf(server)], { env });
   assertRefused(await ls({ FSH_TOKEN: "open" }), "--client-cert");
   assertRefused(await ls({ FSH_TOKEN: "shut" }, ...certificate), "let nobody in");
   const right = await ls({ FSH_TOKEN: "open" }, ...certificate);

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { toText } from "@std/streams";
 import { FSH, fsh, scratch, ServerProcess } from "../support/program.ts";
+import { quicEnds } from "../support/scheme.ts";
 
 const isRoot = Deno.build.os === "linux" && Deno.uid() === 0;
 
@@ -102,9 +103,9 @@ Deno.test({
     const root = `${place.path}/root`;
     for (const folder of ["proc", "srv", "tmp"]) await Deno.mkdir(`${root}/${folder}`, { recursive: true });
     await Deno.copyFile(FSH, `${root}/fsh`);
-    for (const library of await libraries()) {
-      await Deno.mkdir(`${root}${library.slice(0, library.lastIndexOf("/"))}`, { recursive: true });
-      await Deno.copyFile(library, `${root}${library}`);
+    for (const file of [...await libraries(), ...quicEnds?.files ?? []]) {
+      await Deno.mkdir(`${root}${file.slice(0, file.lastIndexOf("/"))}`, { recursive: true });
+      await Deno.copyFile(file, `${root}${file}`);
     }
     const mounts = {
       yes: `mount -t proc proc '${root}/proc'`,

@@ -1,5 +1,4 @@
-// Some of the other tests once more, over QUIC. All of them: FSH_TEST_SCHEME=fshq scripts/deno test -A tests/e2e, without
-// --parallel, as the certificate that clients trust stands in the environment, which all files then share.
+// Some of the other tests once more, over QUIC. All of them: scripts/deno task test:quic.
 import { assertEquals, assertGreaterOrEqual } from "@std/assert";
 import { dirname, fromFileUrl, join } from "@std/path";
 import { quicEnds } from "../support/scheme.ts";

@@ -8,7 +8,7 @@ import {
 } from "@std/assert";
 import { encodeUtf8 } from "../../lib/base/bytes.ts";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
-import { quicEnds } from "../support/scheme.ts";
+import { quicEnds, SCHEME } from "../support/scheme.ts";
 import { writeAll } from "../../lib/transport/transport.ts";
 import { PREFACE } from "../../lib/wire/preface.ts";
 import { allNames, fill } from "../support/folders.ts";
@@ -27,7 +27,8 @@ Deno.test("rate-guard: an address is out after five failed logins, for as long a
     args: [
       "--host",
       "::",
-      "--insecure",
+      // QUIC is encrypted.
+      ...(SCHEME === "fsh" ? ["--insecure"] : []),
       ...shipped({
         "rate-guard": { ban: "4", delay: "10", exempt: "::1" },
         "auth-token": { file: accounts.tokens },
@@ -35,8 +36,8 @@ Deno.test("rate-guard: an address is out after five failed logins, for as long a
       }),
     ],
   });
-  const near = `fsh://127.0.0.1:${server.port}/`;
-  const exempt = `fsh://[::1]:${server.port}/`;
+  const near = `${SCHEME}://127.0.0.1:${server.port}/`;
+  const exempt = `${SCHEME}://[::1]:${server.port}/`;
   const failed = async (url: string) => {
     const { code, err } = await as({ FSH_TOKEN: "fsh_wrong" })("ls", url);
     assertEquals(code, 4);
@@ -75,7 +76,7 @@ Deno.test("rate-guard counts those, too, who leave before they are told that the
     });
     const peer = new RawPeer(connection);
     await writeAll(connection, PREFACE);
-    await peer.send("HELLO", 0, { ...HELLO, ...(quicEnds ? { peer: "dns:127.0.0.1" } : {}) });
+    await peer.send("HELLO", 0, { ...HELLO, peer: connection.peerName ?? "" });
     await peer.expect("HELLO");
     await peer.send("AUTH", 0, { method: "token", user: "", data: encodeUtf8(`fsh_guess${number}`) });
     // Right ones are let in at once, so nobody has to wait for the refusal.

@@ -6,6 +6,7 @@ import { makeSelfSigned } from "../../lib/transport/self_signed.ts";
 import { selfSigned, TestAuthority } from "../support/certificates.ts";
 import { eventually, FSH, hasProgram, names, type Outcome, ServerProcess, spawnFsh } from "../support/program.ts";
 import { onTerminal } from "../support/terminal.ts";
+import { testOfTcp } from "../support/scheme.ts";
 import { otherUrl, TestUser } from "../support/tls_programs.ts";
 
 function assertRefused({ code, out, err }: Outcome, exit: number, ...says: (string | RegExp)[]): void {
@@ -253,38 +254,41 @@ Deno.test("a changed certificate counts at once, sessions stay, and a broken one
   assertMatch(out, /\b(\d+) sent, \1 received/, "the session that was there knows nothing of all that");
 });
 
-Deno.test("nothing leads from fshs to plain text: a plain answer, a cut, silence, another certificate in between", async () => {
-  await using owner = await TestUser.make();
-  await using guest = await TestUser.make();
-  await using server = await owner.serve();
-  assertListed(await guest.fsh(["ls", "--accept-new", server.url]));
-  await using plain = await ServerProcess.start();
-  await Deno.writeTextFile(`${plain.folder}/a`, "plain");
+testOfTcp("clear", {
+  name: "nothing leads from fshs to plain text: a plain answer, a cut, silence, another certificate in between",
+  async fn() {
+    await using owner = await TestUser.make();
+    await using guest = await TestUser.make();
+    await using server = await owner.serve();
+    assertListed(await guest.fsh(["ls", "--accept-new", server.url]));
+    await using plain = await ServerProcess.start();
+    await Deno.writeTextFile(`${plain.folder}/a`, "plain");
 
-  const answered = await guest.fsh(["ls", "--accept-new", otherUrl(plain, { scheme: "fshs" })]);
-  assertRefused(answered, 3, "not TLS");
-  const stray = await guest.fsh(["ls", otherUrl(server, { scheme: "fsh" })]);
-  assertRefused(stray, 3, "it seems to speak TLS", "fshs://");
-  assertListed(await guest.fsh(["ls", server.url]));
-  assertListed(await guest.fsh(["ls", plain.url]));
+    const answered = await guest.fsh(["ls", "--accept-new", otherUrl(plain, { scheme: "fshs" })]);
+    assertRefused(answered, 3, "not TLS");
+    const stray = await guest.fsh(["ls", otherUrl(server, { scheme: "fsh" })]);
+    assertRefused(stray, 3, "it seems to speak TLS", "fshs://");
+    assertListed(await guest.fsh(["ls", server.url]));
+    assertListed(await guest.fsh(["ls", plain.url]));
 
-  for (const how of ["at once", "after the first message", "never"] as const) {
-    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-    const taken: Deno.Conn[] = [];
-    const serving = (async () => {
-      for await (const connection of listener) {
-        taken.push(connection);
-        if (how === "after the first message") await connection.read(new Uint8Array(4096)).catch(() => null);
-        if (how !== "never") connection.close();
-      }
-    })();
-    const url = `fshs://127.0.0.1:${listener.addr.port}/`;
-    const cut = await guest.fsh(["ls", "--accept-new", "--handshake-timeout", "700ms", url]);
-    assertRefused(cut, 3, `127.0.0.1:${listener.addr.port}`, how === "never" ? /handshake/ : /handshake|reset/);
-    listener.close();
-    await serving.catch(() => {});
-    if (how === "never") taken.forEach((connection) => connection.close());
-  }
+    for (const how of ["at once", "after the first message", "never"] as const) {
+      const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+      const taken: Deno.Conn[] = [];
+      const serving = (async () => {
+        for await (const connection of listener) {
+          taken.push(connection);
+          if (how === "after the first message") await connection.read(new Uint8Array(4096)).catch(() => null);
+          if (how !== "never") connection.close();
+        }
+      })();
+      const url = `fshs://127.0.0.1:${listener.addr.port}/`;
+      const cut = await guest.fsh(["ls", "--accept-new", "--handshake-timeout", "700ms", url]);
+      assertRefused(cut, 3, `127.0.0.1:${listener.addr.port}`, how === "never" ? /handshake/ : /handshake|reset/);
+      listener.close();
+      await serving.catch(() => {});
+      if (how === "never") taken.forEach((connection) => connection.close());
+    }
+  },
 });
 
 Deno.test("somebody in between with a certificate of the same names gets nothing", async () => {

@@ -4,6 +4,7 @@ import { TcpTransport } from "../../lib/transport/tcp.ts";
 import { DEFAULT_TUNING } from "../../lib/transport/tuning.ts";
 import { eventually, FSH, fsh, hasProgram, ServerProcess } from "../support/program.ts";
 import { buffers, keepAliveTimer, type SocketLine, sockets } from "../support/socket_statistics.ts";
+import { testOfTcp } from "../support/scheme.ts";
 import { Strace } from "../support/strace.ts";
 import { TestUser } from "../support/tls_programs.ts";
 
@@ -70,7 +71,7 @@ async function connected(server: ServerProcess, options: { args?: readonly strin
   }
 }
 
-Deno.test({
+testOfTcp("options", {
   name: "ss and strace confirm each tuning option on both ends",
   ignore: onLinux.ignore || !Strace.available(),
   async fn() {
@@ -109,16 +110,20 @@ Deno.test("over TLS the same options hold", onLinux, async () => {
   for (const end of [served, client]) assertTuned(end);
 });
 
-Deno.test("keepalive is on with 60 s by default, can have the system's times, and can be off", onLinux, async () => {
-  {
-    await using server = await ServerProcess.start();
-    const { served, client } = await connected(server, {});
-    for (const end of [served, client]) assertProbed(end, { least: 20, most: 60 });
-  }
-  await using server = await ServerProcess.start({ args: ["--keepalive", "system"] });
-  const { served, client } = await connected(server, { args: ["--keepalive", "off"] });
-  assertProbed(served, { least: 600, most: 7200 });
-  assertEquals(keepAliveTimer(client), null, client.text);
+testOfTcp("options", {
+  name: "keepalive is on with 60 s by default, can have the system's times, and can be off",
+  ...onLinux,
+  async fn() {
+    {
+      await using server = await ServerProcess.start();
+      const { served, client } = await connected(server, {});
+      for (const end of [served, client]) assertProbed(end, { least: 20, most: 60 });
+    }
+    await using server = await ServerProcess.start({ args: ["--keepalive", "system"] });
+    const { served, client } = await connected(server, { args: ["--keepalive", "off"] });
+    assertProbed(served, { least: 600, most: 7200 });
+    assertEquals(keepAliveTimer(client), null, client.text);
+  },
 });
 
 Deno.test("a value that can't be is a usage error on either side, naming option and value", async () => {
@@ -134,39 +139,46 @@ Deno.test("a value that can't be is a usage error on either side, naming option 
   }
 });
 
-Deno.test("what the system cuts down is said, by option and limit", onLinux, async () => {
-  const args = ["--send-buffer", "1000M", "--recv-buffer", "900M"];
-  await using server = await ServerProcess.start({ args: [...args, "--backlog", "2000000000"] });
-  await server.logged(/--backlog 2000000000: the system grants \d+; its limit is net\.core\.somaxconn/);
-  const { code, err } = await fsh(["ls", ...args, server.url]);
-  assertEquals(code, 0, err);
-  for (const said of [err, server.log]) {
-    assertMatch(said, /--send-buffer 1000M: the system grants [\d.]+ [KM]iB; its limit is net\.core\.wmem_max/);
-    assertMatch(said, /--recv-buffer 900M: the system grants [\d.]+ [KM]iB; its limit is net\.core\.rmem_max/);
-  }
+testOfTcp("options", {
+  name: "what the system cuts down is said, by option and limit",
+  ...onLinux,
+  async fn() {
+    const args = ["--send-buffer", "1000M", "--recv-buffer", "900M"];
+    await using server = await ServerProcess.start({ args: [...args, "--backlog", "2000000000"] });
+    await server.logged(/--backlog 2000000000: the system grants \d+; its limit is net\.core\.somaxconn/);
+    const { code, err } = await fsh(["ls", ...args, server.url]);
+    assertEquals(code, 0, err);
+    for (const said of [err, server.log]) {
+      assertMatch(said, /--send-buffer 1000M: the system grants [\d.]+ [KM]iB; its limit is net\.core\.wmem_max/);
+      assertMatch(said, /--recv-buffer 900M: the system grants [\d.]+ [KM]iB; its limit is net\.core\.rmem_max/);
+    }
+  },
 });
 
-Deno.test("without the native part it works, and says which options can't be had; but only those asked for", async () => {
-  const env = { FSH_NATIVE: "off" };
-  await using server = await ServerProcess.start({ env, args: [...OPTIONS, "--backlog", "19"] });
-  const { code, err } = await fsh(["ls", ...OPTIONS, server.url], { env });
-  assertEquals(code, 0, err);
-  await server.logged(/--backlog can't be had here/);
-  for (const said of [err, server.log]) {
-    for (const name of ["send-buffer", "recv-buffer", "linger", "user-timeout"]) {
-      assertStringIncludes(said, `--${name} can't be had here`);
+testOfTcp("options", {
+  name: "without the native part it works, and says which options can't be had; but only those asked for",
+  async fn() {
+    const env = { FSH_NATIVE: "off" };
+    await using server = await ServerProcess.start({ env, args: [...OPTIONS, "--backlog", "19"] });
+    const { code, err } = await fsh(["ls", ...OPTIONS, server.url], { env });
+    assertEquals(code, 0, err);
+    await server.logged(/--backlog can't be had here/);
+    for (const said of [err, server.log]) {
+      for (const name of ["send-buffer", "recv-buffer", "linger", "user-timeout"]) {
+        assertStringIncludes(said, `--${name} can't be had here`);
+      }
+      assertStringIncludes(said, "--keepalive is on, but its times can't be set here");
+      assert(!said.includes("--nodelay"), said);
     }
-    assertStringIncludes(said, "--keepalive is on, but its times can't be set here");
-    assert(!said.includes("--nodelay"), said);
-  }
-  await using user = await TestUser.make();
-  const args = ["--tls", "--keepalive", "system", "--nodelay", "on"];
-  await using tls = await ServerProcess.start({ env: { ...user.env, ...env }, args });
-  await tls.logged(/--keepalive can't be had here[^]*--nodelay can't be had here/);
-  const corked = await fsh(["ls", "--nodelay", "cork", "--keepalive", "system", server.url], { env });
-  assertEquals([corked.code, corked.err], [0, "fsh: --nodelay cork can't be had here: it is on\n"]);
-  const plain = await fsh(["ls", "--keepalive", "off", "--nodelay", "off", server.url], { env });
-  assertEquals([plain.code, plain.err], [0, ""]);
+    await using user = await TestUser.make();
+    const args = ["--tls", "--keepalive", "system", "--nodelay", "on"];
+    await using tls = await ServerProcess.start({ env: { ...user.env, ...env }, args });
+    await tls.logged(/--keepalive can't be had here[^]*--nodelay can't be had here/);
+    const corked = await fsh(["ls", "--nodelay", "cork", "--keepalive", "system", server.url], { env });
+    assertEquals([corked.code, corked.err], [0, "fsh: --nodelay cork can't be had here: it is on\n"]);
+    const plain = await fsh(["ls", "--keepalive", "off", "--nodelay", "off", server.url], { env });
+    assertEquals([plain.code, plain.err], [0, ""]);
+  },
 });
 
 Deno.test("over QUIC the options do nothing, and it is said", async () => {
@@ -178,19 +190,23 @@ Deno.test("over QUIC the options do nothing, and it is said", async () => {
   }
 });
 
-Deno.test("corked, an answer and its data are one segment; otherwise each frame is one", onLinux, async () => {
-  const segments = async (noDelay: "on" | "cork") => {
-    await using server = await ServerProcess.start({ args: ["--nodelay", noDelay] });
-    await Deno.writeFile(`${server.folder}/small`, new Uint8Array(1000));
-    const transport = new TcpTransport({ ...DEFAULT_TUNING, noDelay });
-    await using client = await Client.connect({ hostname: "127.0.0.1", port: server.port }, { transport });
-    const received = () => client.session.inspect()?.info.dataSegmentsReceived ?? NaN;
-    const before = received();
-    for (let i = 0; i < 20; i++) await client.get("/small", { open: () => () => {} });
-    return (received() - before) / 20;
-  };
-  // INFO, DATA, END; a busy machine may part a turn now and then.
-  const [on, cork] = [await segments("on"), await segments("cork")];
-  assert(on >= 2.5 && on <= 3.5, `${on}`);
-  assert(cork >= 1 && cork <= 1.8, `${cork}`);
+testOfTcp("options", {
+  name: "corked, an answer and its data are one segment; otherwise each frame is one",
+  ...onLinux,
+  async fn() {
+    const segments = async (noDelay: "on" | "cork") => {
+      await using server = await ServerProcess.start({ args: ["--nodelay", noDelay] });
+      await Deno.writeFile(`${server.folder}/small`, new Uint8Array(1000));
+      const transport = new TcpTransport({ ...DEFAULT_TUNING, noDelay });
+      await using client = await Client.connect({ hostname: "127.0.0.1", port: server.port }, { transport });
+      const received = () => client.session.inspect()?.info.dataSegmentsReceived ?? NaN;
+      const before = received();
+      for (let i = 0; i < 20; i++) await client.get("/small", { open: () => () => {} });
+      return (received() - before) / 20;
+    };
+    // INFO, DATA, END; a busy machine may part a turn now and then.
+    const [on, cork] = [await segments("on"), await segments("cork")];
+    assert(on >= 2.5 && on <= 3.5, `${on}`);
+    assert(cork >= 1 && cork <= 1.8, `${cork}`);
+  },
 });

@@ -2,7 +2,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { eventually, FSH, fsh, scratch, ServerProcess } from "../support/program.ts";
-import { TestUser } from "../support/tls_programs.ts";
+import { quicEnds, SCHEME } from "../support/scheme.ts";
+import { otherUrl, TestUser } from "../support/tls_programs.ts";
 
 /** nobody, and its group, by numbers: their names differ between systems. */
 const NOBODY = 65534;
@@ -248,9 +249,21 @@ Deno.test({ name: "only root changes; the same user may be named", ignore }, asy
   const { code, err } = await refusal([folder, "--user", "1:1"], { command });
   assertEquals(code, 2);
   assertStringIncludes(err, "only root can go on as somebody else");
-  await using server = await ServerProcess.start({ folder, args: ["--user", USER], command });
-  assertEquals((await fsh(["get", `${server.url}open`, "-"])).out, "for all");
+  const args = await quicOptions(place.path);
+  await using server = await ServerProcess.start({ folder, args: ["--user", USER, ...args], command });
+  const url = args.length > 0 ? otherUrl(server, { scheme: SCHEME }) : server.url;
+  assertEquals((await fsh(["get", `${url}open`, "-"])).out, "for all");
 });
+
+/** Options for QUIC, where the tests use it, with a key that is nobody's own. */
+async function quicOptions(folder: string): Promise<string[]> {
+  if (!quicEnds) return [];
+  const [cert = "", key = ""] = quicEnds.files;
+  const own = join(folder, "key.pem");
+  await Deno.copyFile(key, own);
+  await Deno.chown(own, NOBODY, NOBODY);
+  return ["--quic", "--cert", cert, "--key", own];
+}
 
 Deno.test(
   { name: "root for other machines, and a folder that can't be written to, are warned of", ignore },

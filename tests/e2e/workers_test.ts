@@ -5,6 +5,7 @@ import { isError } from "../../lib/base/errors.ts";
 import { Client } from "../../lib/client/client.ts";
 import { makeSelfSigned } from "../../lib/transport/self_signed.ts";
 import { eventually, fsh, names, scratch, ServerProcess } from "../support/program.ts";
+import { testOfTcp } from "../support/scheme.ts";
 import { TestUser } from "../support/tls_programs.ts";
 
 const linux = { ignore: Deno.build.os !== "linux" };
@@ -13,7 +14,7 @@ const TWO = ["--workers", "2", "--metrics", "0"];
 const CROWD = 13;
 
 function test(name: string, run: () => Promise<void>): void {
-  Deno.test({ name, ...linux, fn: run });
+  testOfTcp("workers", { name, ...linux, fn: run });
 }
 
 /** Sessions of this process. */
@@ -295,10 +296,13 @@ test("a changed certificate counts in every worker, and the sessions that are th
   assertEquals((await ls(old)).code, 4);
 });
 
-Deno.test({
+testOfTcp("workers", {
   name: "--user changes the thread of every worker",
   ignore: Deno.build.os !== "linux" || Deno.uid() !== 0,
-}, async () => {
+  fn: changesEveryThread,
+});
+
+async function changesEveryThread(): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "fsh-e2e-" });
   await Deno.chmod(folder, 0o755);
   await using server = await ServerProcess.start({ folder, args: [...TWO, "--user", "65534:65534", "--read-only"] });
@@ -311,7 +315,7 @@ Deno.test({
   await using crowd = new Crowd(server);
   await crowd.enter(CROWD);
   assertEquals(new Set((await workersOf(server, CROWD)).values()), new Set([1, 2]));
-});
+}
 
 test("a port that another server has is not shared with it", async () => {
   await using first = await ServerProcess.start({ args: ["--workers", "2"] });
@@ -322,12 +326,13 @@ test("a port that another server has is not shared with it", async () => {
   }
 });
 
-test("what can't be divided among so many workers is refused, with what to do", async () => {
+Deno.test("what can't be divided among so many workers is refused, with what to do", linux, async () => {
   for (
     const [args, words] of [
       [["--workers", "0"], /--workers 0.*1/],
       [["--workers", "65"], /--workers 65.*64/],
       [["--workers", "2", "--classic", "0"], /--workers 2: .*not together with --classic/],
+      [["--workers", "2", "--quic"], /--workers 2: .*not together with --quic/],
       [["--workers", "3", "--max-open-files", "2"], /--workers 3: .*less than one open file for each/],
       [["--workers", "4", "--max-memory", "200M"], /--max-memory 200M.*at least/],
     ] as const

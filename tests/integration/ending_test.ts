@@ -1,10 +1,14 @@
 import { assertEquals } from "@std/assert";
-import { FshError } from "../../lib/base/errors.ts";
+import { ERRORS, FshError } from "../../lib/base/errors.ts";
+import { Client } from "../../lib/client/client.ts";
+import { MemoryTransport } from "../../lib/transport/memory.ts";
 import { writeAll } from "../../lib/transport/transport.ts";
 import { encodeMessage } from "../../lib/wire/codec.ts";
+import { PREFACE } from "../../lib/wire/preface.ts";
 import { assertFails } from "../support/named_errors.ts";
+import { HELLO, RawPeer } from "../support/raw_peer.ts";
 import { RunningServer } from "../support/running_server.ts";
-import { Collector, pausedSource } from "../support/sources.ts";
+import { Collector, pausedSource, sourceOf } from "../support/sources.ts";
 import { load, namesIn, pattern, store } from "../support/stored_files.ts";
 
 const SOME = pattern(2_000_000);
@@ -57,6 +61,28 @@ Deno.test("a server that goes down tells the rest GOING_AWAY once the limit is o
   source.go();
   await failing;
   assertEquals(await namesIn(running.storage), []);
+});
+
+Deno.test("a put whose frame is stuck on its way fails by the error that the server ends the session with", async () => {
+  const transport = new MemoryTransport();
+  const listener = await transport.listen({ hostname: "memory", port: 0 });
+  const accepting = listener.accept();
+  const connecting = Client.connect({ hostname: "memory", port: listener.port }, { transport });
+  const peer = new RawPeer(await accepting);
+  await peer.sendBytes(PREFACE);
+  await peer.send("HELLO", 0, { ...HELLO, methods: ["anonymous"], window: 64 * 1024 * 1024 });
+  await peer.expect("HELLO");
+  await peer.expect("AUTH");
+  await peer.send("READY", 0, { session: "s", user: "" });
+  const client = await connecting;
+  const failing = assertFails(() => client.put("/a", sourceOf(pattern(8_000_000)), { size: null }), "BAD_CRC");
+  await peer.expect("PUT");
+  // From now on it reads no more.
+  await settle();
+  await peer.send("ERROR", 0, { code: ERRORS.BAD_CRC.code, subject: "DATA", detail: "" });
+  await failing;
+  peer.close();
+  listener.close();
 });
 
 Deno.test("a client that says goodbye is logged as graceful", async () => {

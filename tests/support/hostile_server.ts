@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 import { TcpTransport } from "../../lib/transport/tcp.ts";
-import { quicEnds } from "./scheme.ts";
+import { quicEnds, SCHEME } from "./scheme.ts";
 import type { Connection, Listener } from "../../lib/transport/transport.ts";
 import type { Message, MessageOf } from "../../lib/wire/codec.ts";
 import type { Entry, PackedFile } from "../../lib/wire/field.ts";
@@ -78,7 +78,7 @@ export class HostileServer implements AsyncDisposable {
   }
 
   get url(): string {
-    return `${quicEnds?.transport.scheme ?? "fsh"}://127.0.0.1:${this.#listener.port}/`;
+    return `${SCHEME}://127.0.0.1:${this.#listener.port}/`;
   }
 
   /** Connections so far. */

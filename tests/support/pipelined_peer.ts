@@ -86,8 +86,9 @@ export class PipelinedPeer {
     return wishes.map((_, at) => answers.get(first + 2 * at) as Answer);
   }
 
-  close(): void {
+  async close(): Promise<void> {
     this.#peer.close();
+    await quicEnds?.settled();
   }
 }
 

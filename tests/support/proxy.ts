@@ -1,4 +1,4 @@
-import { quicEnds } from "./scheme.ts";
+import { quicEnds, SCHEME } from "./scheme.ts";
 
 /** What a proxy does to the bytes that pass. */
 export interface ProxyOptions {
@@ -43,7 +43,7 @@ export class Proxy implements AsyncDisposable {
   }
 
   get url(): string {
-    return `${quicEnds?.transport.scheme ?? "fsh"}://127.0.0.1:${this.port}/`;
+    return `${SCHEME}://127.0.0.1:${this.port}/`;
   }
 
   /** Cuts every connection that passes now. */

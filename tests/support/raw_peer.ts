@@ -34,7 +34,7 @@ export class RawPeer {
 
   async shakeHands(hello: Partial<FrameFields<"HELLO">> = {}): Promise<void> {
     await this.sendBytes(PREFACE);
-    await this.send("HELLO", 0, { ...HELLO, ...hello });
+    await this.send("HELLO", 0, { ...HELLO, peer: this.connection.peerName ?? "", ...hello });
     await this.expect("HELLO");
     await this.send("AUTH", 0, { method: "anonymous", user: "raw", data: new Uint8Array() });
     await this.expect("READY");

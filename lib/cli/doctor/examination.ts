@@ -42,6 +42,7 @@ export type Trial =
   | { readonly skipped: string };
 
 export interface Examination {
+  readonly protocol: "tcp" | "quic";
   readonly granted: GrantedOptions | null;
   /** PINGs of the idle session, in milliseconds. */
   readonly pings: readonly number[];
@@ -57,7 +58,7 @@ export async function examine(client: Client, options: ExaminationOptions): Prom
   const attempt = { client, options, pings };
   const get = await oneWay(() => file === null ? skip(`no file in ${folder}`) : getTrial(attempt, file));
   const put = await oneWay(() => putTrial(attempt, folder));
-  return { granted, pings, get, put };
+  return { protocol: client.session.protocol, granted, pings, get, put };
 }
 
 interface Attempt {

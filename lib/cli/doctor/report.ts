@@ -46,12 +46,15 @@ export function optionReports(tuning: SocketTuning, granted: GrantedOptions): Op
 }
 
 export function examinationText(examination: Examination, tuning: SocketTuning): string[] {
-  const { granted, pings, get, put } = examination;
+  const { protocol, granted, pings, get, put } = examination;
   const lines = [`PING, idle: ${time(median(pings) ?? 0)}`, ""];
   if (granted) {
     const rows = optionReports(tuning, granted).map(({ option, asked, granted }) => [option, asked, granted]);
     lines.push(...table([["socket option", "asked", "granted by the kernel"], ...rows]), "");
-  } else lines.push("socket options and TCP's own figures: this system does not tell them", "");
+  } else {
+    const why = protocol === "quic" ? "there are none over QUIC" : "this system does not tell them";
+    lines.push(`socket options and TCP's own figures: ${why}`, "");
+  }
   return [...lines, ...trialLines("get", get), "", ...trialLines("put", put)];
 }
 
