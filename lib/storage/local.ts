@@ -1,26 +1,18 @@
 import { statfs } from "node:fs/promises";
 import type { Room } from "../base/arena.ts";
 import { randomHex } from "../base/bytes.ts";
-import { sleep } from "../base/clock.ts";
 import type { Soon } from "../base/soon.ts";
 import { FshError, isError } from "../base/errors.ts";
-import {
-  baseName,
-  childPath,
-  isWithin,
-  oddName,
-  parentPath,
-  PART_PREFIX,
-  ROOT,
-  type SafePath,
-} from "../base/virtual_path.ts";
+import { baseName, childPath, isWithin, parentPath, PART_PREFIX, ROOT, type SafePath } from "../base/virtual_path.ts";
 import { fileTime } from "./file_time.ts";
-import { type Held, type HeldName, holdParent, type Jail, type JailOptions } from "./jail.ts";
+import { FolderNames } from "./folder_names.ts";
+import { type Held, holdParent, type Jail, type JailOptions } from "./jail.ts";
 import { KnownSums } from "./known_sums.ts";
 import { type Direct, LocalReader } from "./local_reader.ts";
 import { type Durability, LocalWriter } from "./local_writer.ts";
 import { openJail } from "./open_jail.ts";
 import { openPart, setPartMode } from "./part_file.ts";
+import { PartSweep } from "./part_sweep.ts";
 import { Patience } from "./patience.ts";
 import { permissionBits } from "./permission_bits.ts";
 import { type FileFacts, refuseAllButFiles, type RegularFile, WatchfulFile } from "./regular_file.ts";
@@ -37,22 +29,14 @@ import type {
   SmallFile,
   Storage,
   Stored,
-  StoredType,
   WriteOptions,
 } from "./storage.ts";
+import { stored } from "./stored.ts";
 
-/** Age at which an unfinished file is given up, in milliseconds: a day. */
-const PART_LIFETIME = 24 * 60 * 60 * 1000;
 /** A file of fewer bytes is not worth a look at its target before it comes: what is wrong is found at its end. */
 const LATE_CHECK = 256 * 1024;
 /** From this many bytes on, a file may be sent without being read. */
 const WORTH_SENDING = 256 * 1024;
-/** Names looked up at once while listing. */
-const LOOKUPS = 64;
-
-/** What became of a name of a listing; null: it is nobody's business, or gone meanwhile. */
-type LookedUp = Stored | "skipped" | null;
-
 export interface LocalOptions extends JailOptions {
   /** `file`: flushed to disk before it is visible; `none`: left to the system. */
   readonly durability?: Durability;
@@ -85,6 +69,8 @@ export class LocalStorage implements Storage {
   readonly #patience: Patience;
   readonly #parts: Set<string>;
   readonly #small: LocalSmallFiles;
+  readonly #names: FolderNames;
+  readonly #sweep: PartSweep;
   readonly #sums: KnownSums;
   #strict: LocalStorage | null = null;
 
@@ -100,6 +86,8 @@ export class LocalStorage implements Storage {
     this.#patience = shared.patience;
     this.#parts = shared.parts;
     this.#sums = shared.sums;
+    this.#names = new FolderNames(jail, this.#patience);
+    this.#sweep = new PartSweep(jail, this.#names, this.#parts);
     this.#small = new LocalSmallFiles({
       jail,
       patience: this.#patience,
@@ -134,19 +122,7 @@ export class LocalStorage implements Storage {
     try {
       using folder = await this.#jail.hold(path);
       if (!(await this.#stat(folder)).isDirectory) throw new FshError("NOT_DIRECTORY");
-      for await (const names of this.#jail.names(folder)) {
-        let skipped = 0;
-        const entries: Stored[] = [];
-        for (let at = 0; at < names.length; at += LOOKUPS) {
-          const looking = names.slice(at, at + LOOKUPS).map(({ name }) => this.#lookUp(folder, name));
-          // Mostly all are there at once; a promise for each would take as long as the look.
-          for (const one of looking.every(isThere) ? looking : await Promise.all(looking)) {
-            if (one === "skipped") skipped++;
-            else if (one !== null) entries.push(one);
-          }
-        }
-        yield { entries, skipped };
-      }
+      yield* this.#names.pages(folder);
     } catch (error) {
       throw osError(error, this.#named(path));
     }
@@ -155,29 +131,6 @@ export class LocalStorage implements Storage {
   /** The path as errors name it. */
   #named(path: SafePath): string {
     return this.#prefix + path;
-  }
-
-  /** One name of a listing. */
-  #lookUp(folder: Held, name: string | null): Soon<LookedUp> {
-    if (name === null) return "skipped";
-    if (name.startsWith(PART_PREFIX)) return null;
-    try {
-      if (this.#jail.isElsewhere(folder, name)) return { name, type: "other", size: 0, modified: null, mode: null };
-      const info = this.#patience.isExhausted ? null : this.#patience.watch(() => this.#jail.describe(folder, name));
-      if (info === null) return this.#lookUpLater(folder, name);
-      const { type, size, modified, mode } = info;
-      return { name, type, size: type === "file" ? size : 0, modified, mode };
-    } catch (error) {
-      return notLookedUp(error, name);
-    }
-  }
-
-  async #lookUpLater(folder: Held, name: string): Promise<LookedUp> {
-    try {
-      return stored(name, await this.#lstat(`${folder.path}/${name}`));
-    } catch (error) {
-      return notLookedUp(error, name);
-    }
   }
 
   async stat(path: SafePath): Promise<Stored> {
@@ -382,7 +335,7 @@ export class LocalStorage implements Storage {
       try {
         await Deno.remove(target.path);
       } catch (error) {
-        if (osCode(error) !== "ENOTEMPTY" || !await this.#removeOrphans(target)) throw error;
+        if (osCode(error) !== "ENOTEMPTY" || !await this.#sweep.removeOrphans(target)) throw error;
         await Deno.remove(target.path);
       }
     } catch (error) {
@@ -390,52 +343,9 @@ export class LocalStorage implements Storage {
     }
   }
 
-  /** Removes the part files that nobody writes any more, if a folder has nothing else. */
-  async #removeOrphans({ folder: parent, name: folder }: HeldName): Promise<boolean> {
-    using held = this.#jail.at(parent, folder);
-    const orphans: string[] = [];
-    for await (const { name } of Deno.readDir(held.path)) {
-      if (!name.startsWith(PART_PREFIX) || this.#parts.has(name)) return false;
-      orphans.push(name);
-    }
-    await Promise.all(orphans.map((name) => Deno.remove(`${held.path}/${name}`)));
-    return true;
-  }
-
   /** Removes every part file that was given up a day ago or earlier; answers how many there were. */
-  async sweep(signal: AbortSignal, path: SafePath = ROOT): Promise<number> {
-    const folders: SafePath[] = [];
-    let swept = 0;
-    try {
-      // A folder that was exchanged for a link meanwhile is another one.
-      using held = await this.#jail.strict().hold(path);
-      for await (const names of this.#jail.names(held)) {
-        if (signal.aborted) return swept;
-        for (const { name, isFolder } of names) {
-          if (name === null) continue;
-          if (isFolder ?? await this.#isFolder(held, name)) {
-            if (oddName(name) === null) folders.push(childPath(path, name));
-          } else if (name.startsWith(PART_PREFIX) && !this.#parts.has(name)) {
-            const part = `${held.path}/${name}`;
-            const info = await Deno.lstat(part);
-            if (!info.isFile || !isGivenUp(info)) continue;
-            await Deno.remove(part);
-            swept++;
-          }
-        }
-        // A folder may have a million names, and others want to be served meanwhile.
-        await sleep(0);
-      }
-    } catch {
-      // A folder that can't be read holds nothing that this server wrote.
-    }
-    for (const folder of folders) swept += await this.sweep(signal, folder);
-    return swept;
-  }
-
-  async #isFolder(folder: Held, name: string): Promise<boolean> {
-    const info = await this.#lookUp(folder, name);
-    return info !== null && info !== "skipped" && info.type === "directory";
+  sweep(signal: AbortSignal): Promise<number> {
+    return this.#sweep.sweep(signal);
   }
 
   async rename(from: SafePath, to: SafePath, options: WriteOptions = {}): Promise<void> {
@@ -522,40 +432,9 @@ export class LocalStorage implements Storage {
   }
 }
 
-function isThere(one: Soon<LookedUp>): one is LookedUp {
-  return !(one instanceof Promise);
-}
-
-function notLookedUp(error: unknown, name: string): "skipped" | null {
-  return osError(error, name).error === "NOT_FOUND" ? null : "skipped";
-}
-
-function isGivenUp(part: Deno.FileInfo): boolean {
-  // The time of the last change can't be set, as that of the last modification is shortly before the end.
-  const touched = (part.ctime ?? part.mtime)?.getTime() ?? Date.now();
-  return Date.now() - touched > PART_LIFETIME;
-}
-
 /** Makes renames durable (fsync(2): a new directory entry needs the folder flushed, too). */
 async function flushFolder(path: string): Promise<void> {
   if (Deno.build.os === "windows") return;
   using folder = await Deno.open(path);
   await folder.sync();
-}
-
-/** A time beyond what a Date holds is no time. */
-function validTime(time: Date | null): number | null {
-  const ms = time?.getTime() ?? NaN;
-  return Number.isNaN(ms) ? null : ms;
-}
-
-function stored(name: string, info: FileFacts): Stored {
-  const type: StoredType = info.isFile ? "file" : info.isDirectory ? "directory" : info.isSymlink ? "symlink" : "other";
-  return {
-    name,
-    type,
-    size: info.isFile ? info.size : 0,
-    modified: validTime(info.mtime),
-    mode: info.mode === null ? null : info.mode & 0o7777,
-  };
 }
