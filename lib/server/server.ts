@@ -304,7 +304,7 @@ export class Server {
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const done = this.roster.began(visit.session.id, stream, request);
       const refused = (error: unknown) => void (limitOf(toFshError(error)) && load.refused());
-      const command = serving.catch(refused).finally(() => {
+      const command = serving.then(() => load.served(), refused).finally(() => {
         done();
         this.#commands.delete(command);
       });

@@ -18,21 +18,25 @@ export const TINY_READ = 512;
 /** A read whose bytes nobody looks at. */
 export const WASTE = 10;
 
-/**
- * What a frame costs the server, in units of FrameShares. `unanswered`: requests of the session that are being
- * served. `othersMove`: whether transfers of other sessions move.
- */
-export function frameCost(
-  frame: RawFrame,
-  { unanswered, othersMove }: { readonly unanswered: number; readonly othersMove: () => boolean },
-): number {
+export interface CostOptions {
+  /** Requests of the session that are being served. */
+  readonly unanswered: number;
+  /** The session's last answer was a refusal, which the next one will be, too, most likely. */
+  readonly refused: boolean;
+  /** Whether transfers of other sessions move. */
+  readonly othersMove: () => boolean;
+}
+
+/** What a frame costs the server, in units of FrameShares. */
+export function frameCost(frame: RawFrame, { unanswered, refused, othersMove }: CostOptions): number {
   const { name, payload, packed } = frame;
   const bomb = packed !== undefined && payload.length > packed * HONEST_RATIO;
   const unpacked = bomb ? Math.ceil(payload.length / UNPACKED) : 0;
   if (name === "DATA") return unpacked + (payload.length < CRUMB ? 1 : 0);
   if (frameRow(name).on === "opens") {
     const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
-    return unpacked + more + (othersMove() ? REQUEST.amidTransfers : REQUEST.alone);
+    const inVain = refused ? IN_VAIN : 0;
+    return unpacked + more + inVain + (othersMove() ? REQUEST.amidTransfers : REQUEST.alone);
   }
   return unpacked + (name === "CANCEL" ? IN_VAIN : 1);
 }

@@ -40,6 +40,8 @@ export class SessionLoad {
   readonly #pings: FloodLimit;
   readonly #cancels: FloodLimit;
   #inOneGo = 0;
+  /** The last answer was a refusal. */
+  #refused = false;
 
   constructor(frames: FrameShare, options: { readonly work: WorkShare; readonly clock: Clock }) {
     this.#frames = frames;
@@ -57,7 +59,7 @@ export class SessionLoad {
     if (frame.name === "PING") this.#pings.count();
     else if (frame.name === "CANCEL") this.#cancels.count();
     else if (frame.name === "DATA" && frame.payload.length >= CRUMB) this.moved(frame.payload.length);
-    const cost = frameCost(frame, { unanswered, othersMove: () => this.work.othersMove });
+    const cost = frameCost(frame, { unanswered, refused: this.#refused, othersMove: () => this.work.othersMove });
     this.#inOneGo += cost;
     if (cost > 0) this.#frames.spend(cost);
   }
@@ -72,9 +74,18 @@ export class SessionLoad {
     this.#frames.spend(WASTE);
   }
 
-  /** Counts a request that was refused, as the session, or all of them, have too much already. */
+  /**
+   * A request was refused, as the session, or all of them, have too much already. Whoever goes on asking pays for that
+   * beforehand from then on: what is counted afterwards would be a debt that is forgiven.
+   */
   refused(): void {
-    this.#frames.spend(IN_VAIN);
+    if (!this.#refused) this.#frames.spend(IN_VAIN);
+    this.#refused = true;
+  }
+
+  /** A request was answered. */
+  served(): void {
+    this.#refused = false;
   }
 
   /** Content was moved, either way. */

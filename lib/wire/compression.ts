@@ -22,6 +22,13 @@ const FADE = 0.9;
 const SHRUNK = 0.9;
 /** After data that does not shrink, so many frames go as they are; twice as many after the next attempt in vain. */
 const GIVE_UP = { first: 8, most: 256 };
+/**
+ * A frame of fewer bytes does not tell how fast the link is: handing it over takes longer. After so many of them in a
+ * row (data that shrinks to next to nothing) the next frame goes as it is, to find out; after twice as many the next time
+ * where the link was slow again.
+ */
+const TELLING = 16 * 1024;
+const FIND_OUT = { first: 64, most: 1024 };
 /** Under this many bytes a frame is not worth it. */
 const TINY = 512;
 
@@ -33,6 +40,9 @@ export class Compressor {
   #ms = 0;
   #passing = 0;
   #patience = GIVE_UP.first;
+  /** Frames in a row that told nothing, and how many there may be. */
+  #untold = 0;
+  #mostUntold = FIND_OUT.first;
 
   constructor(mode: CompressMode) {
     this.#mode = mode;
@@ -68,6 +78,13 @@ export class Compressor {
   sent(bytes: number, ms: number): void {
     this.#bytes = FADE * this.#bytes + bytes;
     this.#ms = FADE * this.#ms + ms;
+    if (bytes >= TELLING) {
+      this.#untold = 0;
+      if (!this.isActive) this.#mostUntold = FIND_OUT.first;
+    } else if (++this.#untold >= this.#mostUntold) {
+      this.#bytes = this.#ms = this.#untold = 0;
+      this.#mostUntold = Math.min(2 * this.#mostUntold, FIND_OUT.most);
+    }
   }
 }
 

@@ -4,11 +4,15 @@ import type { FrameName } from "../../../lib/wire/frames.ts";
 
 function cost(
   name: FrameName,
-  options: { bytes?: number; packed?: number; transfers?: boolean; unanswered?: number } = {},
+  options: { bytes?: number; packed?: number; transfers?: boolean; unanswered?: number; refused?: boolean } = {},
 ): number {
-  const { bytes = 0, packed, transfers = false, unanswered = 0 } = options;
+  const { bytes = 0, packed, transfers = false, unanswered = 0, refused = false } = options;
   const frame = { name, fin: false, stream: 1, crc: 0, payload: new Uint8Array(bytes) };
-  return frameCost(packed === undefined ? frame : { ...frame, packed }, { unanswered, othersMove: () => transfers });
+  return frameCost(packed === undefined ? frame : { ...frame, packed }, {
+    unanswered,
+    refused,
+    othersMove: () => transfers,
+  });
 }
 
 Deno.test("large data cost nothing, crumbs and control frames a unit", () => {
@@ -23,6 +27,7 @@ Deno.test("requests cost more, most of all where they would hold up transfers or
   assert(cost("GET") > cost("PING"));
   assert(cost("GET", { transfers: true }) > cost("GET"));
   assert(cost("CANCEL") > cost("GET"));
+  assertEquals(cost("GET", { refused: true }), cost("GET") + cost("CANCEL"));
 });
 
 Deno.test("a frame that becomes a hundred times as much costs what that takes; one that shrank well does not", () => {

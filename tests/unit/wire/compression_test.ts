@@ -53,6 +53,24 @@ Deno.test("never compresses nothing, auto nothing on a fast link", () => {
   assertEquals([auto.compress(frameOf(TEXT)), auto.isActive], [null, false]);
 });
 
+Deno.test("auto: frames that shrink to next to nothing don't keep a link slow for ever, nor is a slow one tried often", () => {
+  const auto = new Compressor("auto");
+  const tiny = () => {
+    let frames = 0;
+    for (; auto.isActive; frames++) auto.sent(100, 1);
+    return frames;
+  };
+  for (let i = 0; i < 20; i++) auto.sent(SLOW, 100);
+  const tries = [tiny()];
+  // As slow as before.
+  for (let i = 0; i < 6; i++) auto.sent(SLOW, 100), tries.push(tiny());
+  assertEquals(tries, [64, 128, 256, 512, 1024, 1024, 1024]);
+  auto.sent(MAX_DATA, 0.3);
+  assert(!auto.isActive, "it is fast by now");
+  for (let i = 0; i < 50; i++) auto.sent(SLOW, 100);
+  assertEquals(tiny(), 64);
+});
+
 Deno.test("auto compresses on a slow link, gives up on data that does not shrink, and tries again later", () => {
   const auto = new Compressor("auto");
   for (let i = 0; i < 20; i++) auto.sent(SLOW, 100);
