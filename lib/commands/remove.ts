@@ -5,6 +5,9 @@ import type { Storage } from "../storage/storage.ts";
 import { expect } from "./exchange.ts";
 import { checkTree, removeChecked } from "./guarded_tree.ts";
 
+/** Times that a folder is gone through: some file systems skip names while others of the folder go (readdir(3)). */
+const PASSES = 3;
+
 export const removeCommand = command({
   request: "REMOVE",
   writes: true,
@@ -59,10 +62,17 @@ async function removeTree(path: SafePath, context: Pick<CommandContext, "storage
     if (!isError(error, "NOT_EMPTY")) throw error;
   }
   let count = 0;
-  for await (const { entries } of storage.list(path)) {
-    for (const { name } of entries) count += await removeTree(childPath(path, name), context);
+  for (let pass = 1;; pass++) {
+    const before = count;
+    for await (const { entries } of storage.list(path)) {
+      for (const { name } of entries) count += await removeTree(childPath(path, name), context);
+    }
+    try {
+      return count + await removeOne(storage, path);
+    } catch (error) {
+      if (!isError(error, "NOT_EMPTY") || count === before || pass === PASSES) throw error;
+    }
   }
-  return count + await removeOne(storage, path);
 }
 
 /** Removes a file, a symbolic link or a folder; with `recursive` a folder with all in it. Answers how many went. */

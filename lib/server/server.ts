@@ -303,8 +303,12 @@ export class Server {
       const options = { visit, storage, readOnly, limiter, clock, puts: this.#puts, metrics, bounds, work, wrong };
       const serving = serveRequest(stream, request, { ...options, hooks: this.#hooks.current });
       const done = this.roster.began(visit.session.id, stream, request);
-      const refused = (error: unknown) => void (limitOf(toFshError(error)) && load.refused());
-      const command = serving.then(() => load.served(), refused).finally(() => {
+      const failed = (error: unknown) => {
+        const failure = toFshError(error);
+        if (limitOf(failure)) load.refused();
+        else if (!failure.remote) load.served();
+      };
+      const command = serving.then(() => load.served(), failed).finally(() => {
         done();
         this.#commands.delete(command);
       });

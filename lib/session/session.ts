@@ -302,8 +302,9 @@ export class Session implements RequestOpener {
 
   async #listen(): Promise<void> {
     const how = await this.#reader.run();
-    if (how === "left") this.#peerClosed();
-    else if (how === "failed") await this.#sayLastWords();
+    // It may have failed since.
+    if (how === "left" && !this.#failed) this.#peerClosed();
+    else if (how !== "closed") await this.#sayLastWords();
   }
 
   #readerHost(peer: Role): ReaderHost {
