@@ -5,6 +5,8 @@ import type { HeldName, Jail } from "./jail.ts";
 
 /** Age at which an unfinished file is given up, in milliseconds: a day. */
 const PART_LIFETIME = 24 * 60 * 60 * 1000;
+/** Milliseconds after each batch of names, which takes about one: a sweep has time. */
+const PAUSE = 2;
 
 /** Removes unfinished files that nobody will finish. */
 export class PartSweep {
@@ -41,7 +43,7 @@ export class PartSweep {
           }
         }
         // A folder may have a million names, and others want to be served meanwhile.
-        await sleep(0);
+        await sleep(PAUSE);
       }
     } catch {
       // A folder that can't be read holds nothing that this server wrote.
