@@ -5,6 +5,7 @@ import { type Asker, type Manifest, manifestOf, type PluginHost } from "./host.t
 import type { OptionValue, Plugin } from "./plugin.ts";
 import { hooksOf } from "./plugin_shape.ts";
 import { runHook } from "./run_hook.ts";
+import { describeThrown } from "./thrown.ts";
 
 export interface InProcessOptions {
   readonly options?: Readonly<Record<string, OptionValue>>;
@@ -42,7 +43,7 @@ export class InProcessHost implements PluginHost {
       },
     };
     for (const [index, event] of events.entries()) {
-      const reply = runHook(() => run?.call(this.#plugin.hooks, event, context), describe);
+      const reply = runHook(() => run?.call(this.#plugin.hooks, event, context));
       if (reply instanceof Promise) reply.then((reply) => answered(index, reply));
       else answered(index, reply);
     }
@@ -52,11 +53,7 @@ export class InProcessHost implements PluginHost {
     try {
       await this.#plugin.stop?.();
     } catch (error) {
-      this.#log.error("a plugin failed while it was stopped", { reason: String(error) });
+      this.#log.error("a plugin failed while it was stopped", { reason: describeThrown(error) });
     }
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

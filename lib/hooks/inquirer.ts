@@ -6,6 +6,7 @@ import type { EventFacts } from "./event.ts";
 import { GatheredCalls } from "./gathered_calls.ts";
 import type { DecideHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
+import { messageOf } from "./thrown.ts";
 
 /** How the answers of plugins, one after the other, become one. */
 export interface Fold<N extends DecideHook, T> {
@@ -139,8 +140,7 @@ class Inquiry<N extends DecideHook, T> {
       this.value = fold.take(this.value, reply.answer, name);
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.error("a plugin failed", { plugin: name, hook, reason, unhooked: true });
+      log.error("a plugin failed", { plugin: name, hook, reason: messageOf(error), unhooked: true });
       if (!failOpen.includes(hook)) this.value = fold.fail(this.value, name);
       return false;
     }

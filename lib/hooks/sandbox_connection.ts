@@ -70,10 +70,7 @@ export class SandboxConnection {
       stderr: "piped",
     }).spawn();
     const input = this.#child.stdin.getWriter();
-    this.#writer = new SandboxWriter(async (bytes) => {
-      await input.write(bytes);
-      return bytes.length;
-    });
+    this.#writer = new SandboxWriter((frame) => input.write(frame));
     this.ended = this.#run(input);
   }
 

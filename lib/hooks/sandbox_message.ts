@@ -1,7 +1,9 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
+import type { Soon } from "../base/soon.ts";
 import type { Manifest, Reply } from "./host.ts";
 import type { OptionValue } from "./plugin.ts";
 import { type Call, packCall, type PackedCall } from "./sandbox_calls.ts";
+import { describeThrown } from "./thrown.ts";
 
 /** What the server tells a sandbox. */
 export type ToSandbox =
@@ -46,8 +48,10 @@ const encoder = new TextEncoder();
 
 /** Steps of promises for which a message waits for others of its turn. */
 const GATHER = 4;
-/** Messages that go together at the most. */
+/** Events, replies and other messages that go together at the most. */
 const TOGETHER = 256;
+/** Bytes beyond which what could go by itself does not go together: far less than either side takes. */
+const MOST_TOGETHER = 1024 * 1024;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
@@ -83,19 +87,59 @@ function writeHead(into: Uint8Array, { text, bytes }: { text: number; bytes: num
   view.setUint32(4, bytes);
 }
 
-/** An answer that can't be told, such as a BigInt or a circle, becomes a failure. */
-function encodeWhatCan(
+/**
+ * What some messages become on their way: one frame where that can be told and is not too much, otherwise the frames of
+ * either half. A frame in `room` is to be written before the next is asked for.
+ */
+function* framesOf(
   messages: readonly (ToSandbox | FromSandbox)[],
-  room?: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
+  room: Uint8Array<ArrayBuffer>,
+): Generator<Uint8Array<ArrayBuffer>> {
+  const halves = halve(messages);
+  const frame = encode(messages, room);
+  if (frame instanceof Uint8Array && (frame.length <= MOST_TOGETHER || !halves)) yield frame;
+  else if (halves) { for (const half of halves) yield* framesOf(half, room); }
+  else if (!(frame instanceof Uint8Array)) yield* insteadOf(messages[0], frame.failure, room);
+}
+
+function encode(messages: readonly (ToSandbox | FromSandbox)[], room: Uint8Array<ArrayBuffer>) {
   try {
     return encodeSandboxMessages(messages, room);
   } catch (error) {
-    if (messages.length > 1) return concatBytes(messages.map((one) => encodeWhatCan([one])));
-    const [message] = messages;
-    if (message?.type !== "replies") throw error;
-    const failure = error instanceof Error ? error.message : String(error);
-    return encodeSandboxMessages([{ ...message, replies: message.replies.map(() => ({ failure })) }]);
+    return { failure: describeThrown(error) };
+  }
+}
+
+/** Null: it is one message, of one reply at the most. */
+function halve(messages: readonly (ToSandbox | FromSandbox)[]): (ToSandbox | FromSandbox)[][] | null {
+  const [message] = messages;
+  if (messages.length > 1) {
+    const middle = messages.length >> 1;
+    return [messages.slice(0, middle), messages.slice(middle)];
+  }
+  if (message?.type !== "replies" || message.replies.length < 2) return null;
+  const { at, replies } = message;
+  const middle = replies.length >> 1;
+  return [
+    [{ ...message, replies: replies.slice(0, middle) }],
+    [{ ...message, at: at + middle, replies: replies.slice(middle) }],
+  ];
+}
+
+/** For a message that can't be told, with a BigInt or a circle in it: what can be told of it. */
+function* insteadOf(
+  message: ToSandbox | FromSandbox | undefined,
+  failure: string,
+  room: Uint8Array<ArrayBuffer>,
+): Generator<Uint8Array<ArrayBuffer>> {
+  if (message?.type === "replies") yield encodeSandboxMessages([{ ...message, replies: [{ failure }] }], room);
+  else if (message?.type === "loaded") yield encodeSandboxMessages([{ type: "failed", reason: failure }], room);
+  else if (message?.type === "log") {
+    const { level, message: text } = message;
+    yield encodeSandboxMessages(
+      [{ type: "log", level, message: `${text} (its fields can't be told: ${failure})` }],
+      room,
+    );
   }
 }
 
@@ -166,13 +210,14 @@ function decode(message: Uint8Array): unknown {
 
 /** Writes messages one behind the other; those that wait at the same time go together. */
 export class SandboxWriter {
-  readonly #write: (bytes: Uint8Array) => Promise<number>;
+  readonly #write: (frame: Uint8Array) => Soon<void>;
   readonly #room = new Uint8Array(ROOM);
   #waiting: (ToSandbox | FromSandbox)[] = [];
   #writing = false;
   #written: Promise<void> = Promise.resolve();
 
-  constructor(write: (bytes: Uint8Array) => Promise<number>) {
+  /** `write` writes all of a frame, at once or until its promise resolves. */
+  constructor(write: (frame: Uint8Array) => Soon<void>) {
     this.#write = write;
   }
 
@@ -193,8 +238,7 @@ export class SandboxWriter {
       // What comes of one read goes in one write: with many requests at once that is most of the cost.
       for (let step = 0; step < GATHER; step++) await null;
       while (this.#waiting.length > 0) {
-        const all = encodeWhatCan(this.#next(), this.#room);
-        for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
+        for (const frame of framesOf(this.#next(), this.#room)) await this.#write(frame);
       }
     } catch {
       this.#waiting = [];
@@ -206,8 +250,19 @@ export class SandboxWriter {
 
   /** What goes next: some small messages, or one with bytes. */
   #next(): (ToSandbox | FromSandbox)[] {
-    const large = this.#waiting.findIndex(hasBytes);
-    const count = large === 0 ? 1 : Math.min(TOGETHER, large === -1 ? this.#waiting.length : large);
+    let weight = 0;
+    let count = 0;
+    for (const message of this.#waiting) {
+      weight += weightOf(message);
+      if (count > 0 && (weight > TOGETHER || hasBytes(message))) break;
+      count++;
+      if (hasBytes(message)) break;
+    }
     return this.#waiting.splice(0, count);
   }
+}
+
+function weightOf(message: ToSandbox | FromSandbox): number {
+  if (message.type === "call") return message.events.length;
+  return message.type === "replies" ? message.replies.length : 1;
 }
