@@ -1,9 +1,7 @@
 import { concatBytes, decodeUtf8, encodeUtf8 } from "../base/bytes.ts";
-import type { Soon } from "../base/soon.ts";
 import type { Manifest, Reply } from "./host.ts";
 import type { OptionValue } from "./plugin.ts";
 import { type Call, packCall, type PackedCall } from "./sandbox_calls.ts";
-import { describeThrown } from "./thrown.ts";
 
 /** What the server tells a sandbox. */
 export type ToSandbox =
@@ -39,19 +37,10 @@ export const MOST_SAID = 8 * 1024 * 1024;
 const HEAD = 8;
 /** Bytes of a character in UTF-8, per unit of JavaScript's strings at the most. */
 const MOST_UTF8 = 3;
-/** Bytes in which most messages fit. */
-const ROOM = 16 * 1024;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
 
 const encoder = new TextEncoder();
-
-/** Steps of promises for which a message waits for others of its turn. */
-const GATHER = 4;
-/** Events, replies and other messages that go together at the most. */
-const TOGETHER = 256;
-/** Bytes beyond which what could go by itself does not go together: far less than either side takes. */
-const MOST_TOGETHER = 1024 * 1024;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
@@ -87,63 +76,8 @@ function writeHead(into: Uint8Array, { text, bytes }: { text: number; bytes: num
   view.setUint32(4, bytes);
 }
 
-/**
- * What some messages become on their way: one frame where that can be told and is not too much, otherwise the frames of
- * either half. A frame in `room` is to be written before the next is asked for.
- */
-function* framesOf(
-  messages: readonly (ToSandbox | FromSandbox)[],
-  room: Uint8Array<ArrayBuffer>,
-): Generator<Uint8Array<ArrayBuffer>> {
-  const halves = halve(messages);
-  const frame = encode(messages, room);
-  if (frame instanceof Uint8Array && (frame.length <= MOST_TOGETHER || !halves)) yield frame;
-  else if (halves) { for (const half of halves) yield* framesOf(half, room); }
-  else if (!(frame instanceof Uint8Array)) yield* insteadOf(messages[0], frame.failure, room);
-}
-
-function encode(messages: readonly (ToSandbox | FromSandbox)[], room: Uint8Array<ArrayBuffer>) {
-  try {
-    return encodeSandboxMessages(messages, room);
-  } catch (error) {
-    return { failure: describeThrown(error) };
-  }
-}
-
-/** Null: it is one message, of one reply at the most. */
-function halve(messages: readonly (ToSandbox | FromSandbox)[]): (ToSandbox | FromSandbox)[][] | null {
-  const [message] = messages;
-  if (messages.length > 1) {
-    const middle = messages.length >> 1;
-    return [messages.slice(0, middle), messages.slice(middle)];
-  }
-  if (message?.type !== "replies" || message.replies.length < 2) return null;
-  const { at, replies } = message;
-  const middle = replies.length >> 1;
-  return [
-    [{ ...message, replies: replies.slice(0, middle) }],
-    [{ ...message, at: at + middle, replies: replies.slice(middle) }],
-  ];
-}
-
-/** For a message that can't be told, with a BigInt or a circle in it: what can be told of it. */
-function* insteadOf(
-  message: ToSandbox | FromSandbox | undefined,
-  failure: string,
-  room: Uint8Array<ArrayBuffer>,
-): Generator<Uint8Array<ArrayBuffer>> {
-  if (message?.type === "replies") yield encodeSandboxMessages([{ ...message, replies: [{ failure }] }], room);
-  else if (message?.type === "loaded") yield encodeSandboxMessages([{ type: "failed", reason: failure }], room);
-  else if (message?.type === "log") {
-    const { level, message: text } = message;
-    yield encodeSandboxMessages(
-      [{ type: "log", level, message: `${text} (its fields can't be told: ${failure})` }],
-      room,
-    );
-  }
-}
-
-function hasBytes(message: ToSandbox | FromSandbox): boolean {
+/** Whether bytes go behind its text. */
+export function hasBytes(message: ToSandbox | FromSandbox): boolean {
   return message.type === "call" && message.hook === "content";
 }
 
@@ -206,63 +140,4 @@ function decode(message: Uint8Array): unknown {
     if (name !== "chunk" || typeof value?.$bytes !== "number") return value;
     return message.slice(at, at += value.$bytes);
   });
-}
-
-/** Writes messages one behind the other; those that wait at the same time go together. */
-export class SandboxWriter {
-  readonly #write: (frame: Uint8Array) => Soon<void>;
-  readonly #room = new Uint8Array(ROOM);
-  #waiting: (ToSandbox | FromSandbox)[] = [];
-  #writing = false;
-  #written: Promise<void> = Promise.resolve();
-
-  /** `write` writes all of a frame, at once or until its promise resolves. */
-  constructor(write: (frame: Uint8Array) => Soon<void>) {
-    this.#write = write;
-  }
-
-  /** Never rejects: whoever reads notices that the other side has gone. */
-  send(message: ToSandbox | FromSandbox): void {
-    this.#waiting.push(message);
-    if (!this.#writing) this.#written = this.#run();
-  }
-
-  /** Resolves once all is written. */
-  async flushed(): Promise<void> {
-    while (this.#writing) await this.#written;
-  }
-
-  async #run(): Promise<void> {
-    this.#writing = true;
-    try {
-      // What comes of one read goes in one write: with many requests at once that is most of the cost.
-      for (let step = 0; step < GATHER; step++) await null;
-      while (this.#waiting.length > 0) {
-        for (const frame of framesOf(this.#next(), this.#room)) await this.#write(frame);
-      }
-    } catch {
-      this.#waiting = [];
-    } finally {
-      // Here and not a turn later: a message that came in between would wait for the next.
-      this.#writing = false;
-    }
-  }
-
-  /** What goes next: some small messages, or one with bytes. */
-  #next(): (ToSandbox | FromSandbox)[] {
-    let weight = 0;
-    let count = 0;
-    for (const message of this.#waiting) {
-      weight += weightOf(message);
-      if (count > 0 && (weight > TOGETHER || hasBytes(message))) break;
-      count++;
-      if (hasBytes(message)) break;
-    }
-    return this.#waiting.splice(0, count);
-  }
-}
-
-function weightOf(message: ToSandbox | FromSandbox): number {
-  if (message.type === "call") return message.events.length;
-  return message.type === "replies" ? message.replies.length : 1;
 }

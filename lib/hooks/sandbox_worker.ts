@@ -7,8 +7,9 @@ import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
 import { asPlugin, hooksOf } from "./plugin_shape.ts";
 import { runHook } from "./run_hook.ts";
 import { type Call, type PackedCall, unpackCall } from "./sandbox_calls.ts";
+import { type FromSandbox, sandboxMessages, type ToSandbox } from "./sandbox_message.ts";
+import { SandboxWriter } from "./sandbox_writer.ts";
 import { describeThrown } from "./thrown.ts";
-import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
 
 /** Bytes of one line that a plugin may print or log. */
 const MOST_TEXT = 64 * 1024;
@@ -139,7 +140,7 @@ function describeInSource(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const lines = (error.stack ?? `${error.name}: ${error.message}`).split("\n").map(inSource);
   const own = lines.filter((line, index) => index === 0 || modules.some(([, file]) => line.includes(file)));
-  return own.join("\n").slice(0, MOST_TEXT);
+  return own.join("\n");
 }
 
 function inSource(line: string): string {

@@ -6,9 +6,9 @@ import {
   type FromSandbox,
   MOST_SAID,
   sandboxMessages,
-  SandboxWriter,
   type ToSandbox,
 } from "../../../lib/hooks/sandbox_message.ts";
+import { SandboxWriter } from "../../../lib/hooks/sandbox_writer.ts";
 import { asked, chunkFacts } from "../../support/plugins.ts";
 
 /** A source that gives at most so many bytes at a time. */
