@@ -85,3 +85,20 @@ Deno.test("whatever is thrown, at once or later, or by an answer that is read, f
     assertEquals(all, [true, false, false, false, false, false, true]);
   }
 });
+
+Deno.test("each event has a signal of its own: what was answered is not aborted when another is late", async () => {
+  const signals = new Map<string, AbortSignal>();
+  const { set } = await hookSet({
+    name: "subject",
+    deadlines: { authorize: 30 },
+    hooks: {
+      authorize: ({ path }, { signal }) => {
+        signals.set(path, signal);
+        return path === "/late" ? new Promise(() => {}) : Promise.resolve({ allow: true });
+      },
+    },
+  });
+  const all = await Promise.all(["/a", "/late"].map(async (path) => (await set.rule("authorize", [asked(path)]))[0]));
+  assertEquals(all.map((ruling) => ruling?.allow), [true, false]);
+  assertEquals(["/a", "/late"].map((path) => signals.get(path)?.aborted), [false, true]);
+});
