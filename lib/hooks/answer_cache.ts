@@ -1,37 +1,30 @@
-import type { EventFacts, EventSession, User } from "./event.ts";
+import type { DecisionCache, Kept } from "./decision_cache.ts";
+import type { EventFacts, User } from "./event.ts";
 import type { DecideHook } from "./hooks.ts";
-import type { PluginHost, Reply } from "./host.ts";
+import type { PluginHost } from "./host.ts";
 
-/** Answers that one session may have in the cache. */
-const MOST = 4096;
+/** Answers of plugins to one hook that said how long they hold. */
+export class AnswerCache<N extends DecideHook> {
+  readonly #hook: N;
+  readonly #cache: DecisionCache;
 
-interface Kept {
-  readonly reply: Reply;
-  /** As `performance.now()` has it. */
-  readonly until: number;
-}
-
-/** Answers of plugins that said how long they hold; per session, and gone with it. */
-export class AnswerCache {
-  readonly #sessions = new WeakMap<EventSession, Map<string, Kept>>();
-
-  get<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>): Kept | undefined {
-    const kept = this.#sessions.get(facts.session)?.get(answerKey(host, hook, facts));
-    return kept && kept.until > performance.now() ? kept : undefined;
+  constructor(hook: N, cache: DecisionCache) {
+    this.#hook = hook;
+    this.#cache = cache;
   }
 
-  set<N extends DecideHook>(host: PluginHost, hook: N, facts: EventFacts<N>, kept: Kept): void {
-    let answers = this.#sessions.get(facts.session);
-    if (!answers) this.#sessions.set(facts.session, answers = new Map());
-    const oldest = answers.size >= MOST ? answers.keys().next().value : undefined;
-    if (oldest !== undefined) answers.delete(oldest);
-    answers.set(answerKey(host, hook, facts), kept);
+  get(host: PluginHost, facts: EventFacts<N>): Kept<unknown> | undefined {
+    return this.#cache.get(facts.session, this.#key(host, facts));
   }
-}
 
-/** All that a plugin's answer may depend on, the session aside. */
-function answerKey<N extends DecideHook>({ manifest }: PluginHost, hook: N, facts: EventFacts<N>): string {
-  return `${manifest.name}\0${facts.user ? textOf(facts.user) : ""}\0${factsKey(hook, facts)}`;
+  set(host: PluginHost, facts: EventFacts<N>, answer: Kept<unknown>): void {
+    this.#cache.set(facts.session, this.#key(host, facts), answer);
+  }
+
+  /** All that a plugin's answer may depend on, the session aside. */
+  #key({ manifest }: PluginHost, facts: EventFacts<N>): string {
+    return `${manifest.name}\0${facts.user ? textOf(facts.user) : ""}\0${factsKey(this.#hook, facts)}`;
+  }
 }
 
 /** What is asked, session and user aside. */
@@ -39,10 +32,10 @@ export function factsKey<N extends DecideHook>(hook: N, facts: EventFacts<N>): s
   // The two that are asked again and again; paths have no NUL.
   if (hook === "filterPath" || hook === "authorize") {
     const { command, path, target, size } = facts as unknown as EventFacts<"authorize">;
-    const named = `${command}\0${path}`;
+    const named = `${hook}\0${command}\0${path}`;
     return target === undefined && size === undefined ? named : `${named}\0${size}\0${target}`;
   }
-  return JSON.stringify({ ...facts, session: null, user: null });
+  return `${hook}\0${JSON.stringify({ ...facts, session: null, user: null })}`;
 }
 
 const texts = new WeakMap<User, string>();

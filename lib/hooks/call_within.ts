@@ -2,6 +2,7 @@ import { Deadline, passAfter } from "./deadline.ts";
 import type { HookEvent } from "./event.ts";
 import { type HookName, hookRow } from "./hooks.ts";
 import type { PluginHost, Reply } from "./host.ts";
+import { describeThrown } from "./thrown.ts";
 
 /**
  * Calls a hook for several events. Each is answered once, as soon as its reply is there; what has not come by the deadline
@@ -23,11 +24,17 @@ export function callWithin<N extends HookName>(
     if (--open === 0) end();
     answered(index, reply);
   };
-  deadline.onPass(() => {
-    for (let index = 0; index < events.length; index++) answer(index, { failure: `no answer within ${limit} ms` });
-  });
+  const failRest = (failure: string) => {
+    for (let index = 0; index < events.length; index++) answer(index, { failure });
+  };
+  deadline.onPass(() => failRest(`no answer within ${limit} ms`));
   const end = passAfter(limit, deadline);
-  host.call(hook, events, { deadline, answered: answer });
+  try {
+    host.call(hook, events, { deadline, answered: answer });
+  } catch (error) {
+    // It should not have; whoever waits is answered all the same.
+    failRest(describeThrown(error));
+  }
 }
 
 /** As `callWithin`; resolves once all are answered, with the replies in the order of the events. */

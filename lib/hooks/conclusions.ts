@@ -1,48 +1,41 @@
-import type { EventFacts, EventSession, User } from "./event.ts";
-import type { DecideHook } from "./hooks.ts";
 import { factsKey } from "./answer_cache.ts";
+import type { DecisionCache, Kept } from "./decision_cache.ts";
+import type { EventFacts, User } from "./event.ts";
+import type { DecideHook } from "./hooks.ts";
 
-/** Conclusions that one session may have. */
-const MOST = 4096;
-
-interface Kept<T> {
+interface Conclusion<T> {
   readonly value: T;
-  /** As `performance.now()` has it. */
-  readonly until: number;
-}
-
-interface Session<T> {
   /** Whoever is logged in. */
   readonly user: User | undefined;
-  readonly kept: Map<string, Kept<T>>;
 }
 
 /**
  * What all plugins of a hook together have come to, for as long as the answers of all of them hold: one look in place of
- * one for each plugin. Per session, and gone with it.
+ * one for each plugin.
  */
 export class Conclusions<N extends DecideHook, T> {
   readonly #hook: N;
-  readonly #sessions = new WeakMap<EventSession, Session<T>>();
+  readonly #cache: DecisionCache;
 
-  constructor(hook: N) {
+  constructor(hook: N, cache: DecisionCache) {
     this.#hook = hook;
+    this.#cache = cache;
   }
 
   get(facts: EventFacts<N>): T | undefined {
-    const session = this.#sessions.get(facts.session);
-    if (!session || session.user !== facts.user) return undefined;
-    const kept = session.kept.get(factsKey(this.#hook, facts));
-    return kept && kept.until > performance.now() ? kept.value : undefined;
+    const kept = this.#cache.get(facts.session, this.#key(facts));
+    // Only this class has such keys.
+    const conclusion = kept?.value as Conclusion<T> | undefined;
+    return conclusion && conclusion.user === facts.user ? conclusion.value : undefined;
   }
 
-  set(facts: EventFacts<N>, kept: Kept<T>): void {
-    let session = this.#sessions.get(facts.session);
-    if (!session || session.user !== facts.user) {
-      this.#sessions.set(facts.session, session = { user: facts.user, kept: new Map() });
-    }
-    const oldest = session.kept.size >= MOST ? session.kept.keys().next().value : undefined;
-    if (oldest !== undefined) session.kept.delete(oldest);
-    session.kept.set(factsKey(this.#hook, facts), kept);
+  set(facts: EventFacts<N>, { value, until }: Kept<T>): void {
+    const conclusion: Conclusion<T> = { value, user: facts.user };
+    this.#cache.set(facts.session, this.#key(facts), { value: conclusion, until });
+  }
+
+  /** No plugin's name is empty. The user is compared by identity: that takes no time, and within a session is enough. */
+  #key(facts: EventFacts<N>): string {
+    return `\0${factsKey(this.#hook, facts)}`;
   }
 }

@@ -1,21 +1,10 @@
-/**
- * Until when an answer is of use. Most calls end long before: what only a late one needs, an AbortSignal for instance, is
- * made when somebody asks for it.
- */
+/** Until when an answer is of use. Most calls end long before: for them it is a flag and a list. */
 export class Deadline {
   #passed = false;
-  #controller: AbortController | null = null;
   readonly #listeners: (() => void)[] = [];
 
   get passed(): boolean {
     return this.#passed;
-  }
-
-  /** For those who need the platform's own. */
-  get signal(): AbortSignal {
-    this.#controller ??= new AbortController();
-    if (this.#passed) this.#controller.abort();
-    return this.#controller.signal;
   }
 
   /** Calls once it passes; never where it has passed already. */
@@ -26,7 +15,6 @@ export class Deadline {
   pass(): void {
     if (this.#passed) return;
     this.#passed = true;
-    this.#controller?.abort();
     for (const listener of this.#listeners) listener();
   }
 }

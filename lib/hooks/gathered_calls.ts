@@ -1,14 +1,14 @@
 import { callWithin } from "./call_within.ts";
 import type { HookEvent } from "./event.ts";
-import type { HookName } from "./hooks.ts";
+import { type FactName, type HookName, hookRow } from "./hooks.ts";
 import type { PluginHost, Reply } from "./host.ts";
 
 /** Steps of promises for which an event waits for others of its turn. */
 const GATHER = 4;
 /** Events of one call. */
 const MOST = 256;
-/** Bytes of chunks in one call; one chunk may be larger. */
-const MOST_BYTES = 1024 * 1024;
+/** Bytes of chunks and characters of texts in one call; those of one event may be more. */
+const MOST_SIZE = 128 * 1024;
 
 interface Waiting<N extends HookName> {
   readonly event: HookEvent<N>;
@@ -54,13 +54,23 @@ export class GatheredCalls<N extends HookName> {
 
 /** How many of those that wait go together, from `start` on. */
 function fitting(waiting: readonly Waiting<HookName>[], start: number): number {
-  let bytes = 0;
+  let size = 0;
   let count = 0;
   for (let at = start; at < waiting.length && count < MOST; at++) {
-    const event = waiting[at]?.event;
-    if (event && "chunk" in event) bytes += event.chunk.length;
-    if (count > 0 && bytes > MOST_BYTES) break;
+    size += sizeOf(waiting[at]?.event);
+    if (count > 0 && size > MOST_SIZE) break;
     count++;
   }
   return count;
+}
+
+function sizeOf(event: HookEvent | undefined): number {
+  if (!event) return 0;
+  let size = 0;
+  const facts = event as { readonly [F in FactName]?: unknown };
+  for (const name of hookRow(event.hook).facts) {
+    const fact = facts[name];
+    if (typeof fact === "string" || fact instanceof Uint8Array) size += fact.length;
+  }
+  return size;
 }

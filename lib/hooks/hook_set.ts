@@ -1,5 +1,6 @@
 import type { Log } from "../base/log.ts";
 import type { Soon } from "../base/soon.ts";
+import { DecisionCache } from "./decision_cache.ts";
 import type { EventFacts } from "./event.ts";
 import {
   type Admitted,
@@ -34,8 +35,9 @@ export class HookSet {
     this.hosts = hosts;
     this.#observers = new Observers(hosts, log);
     for (const host of hosts) for (const hook of host.manifest.hooks) this.#hooks.add(hook);
+    const cache = new DecisionCache();
     const asking = <N extends DecideHook, T>(hook: N, fold: Fold<N, T>) =>
-      new Inquirer({ hook, fold, hosts: hosts.filter(({ manifest }) => manifest.hooks.includes(hook)), log });
+      new Inquirer({ hook, fold, hosts: hosts.filter(({ manifest }) => manifest.hooks.includes(hook)), log, cache });
     this.#asking = {
       connect: asking("connect", firstOpinion()),
       authenticate: asking("authenticate", FIRST_ADMISSION),

@@ -1,10 +1,12 @@
 import type { Log } from "../base/log.ts";
+import { CallContext } from "./call_context.ts";
 import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
-import { type Asker, type Manifest, manifestOf, type PluginHost } from "./host.ts";
+import { type Asker, type Manifest, manifestOf, type PluginHost, type Reply } from "./host.ts";
 import type { OptionValue, Plugin } from "./plugin.ts";
 import { hooksOf } from "./plugin_shape.ts";
 import { runHook } from "./run_hook.ts";
+import { describeThrown } from "./thrown.ts";
 
 export interface InProcessOptions {
   readonly options?: Readonly<Record<string, OptionValue>>;
@@ -34,17 +36,20 @@ export class InProcessHost implements PluginHost {
 
   call<N extends HookName>(hook: N, events: readonly HookEvent<N>[], { deadline, answered }: Asker): void {
     const run = this.#plugin.hooks[hook];
-    const context = {
-      options: this.#options,
-      log: this.#log,
-      get signal() {
-        return deadline.signal;
-      },
-    };
+    const late: CallContext[] = [];
     for (const [index, event] of events.entries()) {
-      const reply = runHook(() => run?.call(this.#plugin.hooks, event, context), describe);
-      if (reply instanceof Promise) reply.then((reply) => answered(index, reply));
-      else answered(index, reply);
+      const own = new CallContext(this.#options, this.#log);
+      const reply = runHook(() => run?.call(this.#plugin.hooks, event, own));
+      const end = (reply: Reply) => {
+        own.end();
+        answered(index, reply);
+      };
+      if (!(reply instanceof Promise)) {
+        end(reply);
+        continue;
+      }
+      if (late.push(own) === 1) deadline.onPass(() => late.forEach((one) => one.abort()));
+      reply.then(end);
     }
   }
 
@@ -52,11 +57,7 @@ export class InProcessHost implements PluginHost {
     try {
       await this.#plugin.stop?.();
     } catch (error) {
-      this.#log.error("a plugin failed while it was stopped", { reason: String(error) });
+      this.#log.error("a plugin failed while it was stopped", { reason: describeThrown(error) });
     }
   }
-}
-
-function describe(error: unknown): string {
-  return error instanceof Error ? `${error.name}: ${error.message}` : String(error);
 }

@@ -2,10 +2,12 @@ import type { Log } from "../base/log.ts";
 import type { Soon } from "../base/soon.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { Conclusions } from "./conclusions.ts";
+import type { DecisionCache } from "./decision_cache.ts";
 import type { EventFacts } from "./event.ts";
 import { GatheredCalls } from "./gathered_calls.ts";
 import type { DecideHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
+import { messageOf } from "./thrown.ts";
 
 /** How the answers of plugins, one after the other, become one. */
 export interface Fold<N extends DecideHook, T> {
@@ -36,12 +38,15 @@ export class Inquirer<N extends DecideHook, T> {
   /** In their order. */
   readonly plugins: readonly Asked<N>[];
   readonly log: Log;
-  readonly answers = new AnswerCache();
+  /** None where a conclusion says as much. */
+  readonly answers: AnswerCache<N> | null;
   /** Where nobody has to be asked again. */
   readonly #conclusions: Conclusions<N, T> | null;
 
-  constructor(options: { hook: N; fold: Fold<N, T>; hosts: readonly PluginHost[]; log: Log }) {
-    const { hook, fold, hosts, log } = options;
+  constructor(
+    options: { hook: N; fold: Fold<N, T>; hosts: readonly PluginHost[]; log: Log; cache: DecisionCache },
+  ) {
+    const { hook, fold, hosts, log, cache } = options;
     this.hook = hook;
     this.fold = fold;
     this.log = log;
@@ -49,7 +54,8 @@ export class Inquirer<N extends DecideHook, T> {
       return { host, calls: new GatheredCalls(host, hook), seconds: host.manifest.cache[hook] ?? 0 };
     });
     const isKept = hosts.length > 0 && this.plugins.every(({ seconds }) => seconds > 0);
-    this.#conclusions = isKept ? new Conclusions(hook) : null;
+    this.#conclusions = isKept ? new Conclusions(hook, cache) : null;
+    this.answers = isKept && hosts.length === 1 ? null : new AnswerCache(hook, cache);
   }
 
   /**
@@ -109,24 +115,24 @@ class Inquiry<N extends DecideHook, T> {
     for (; this.#at < plugins.length && fold.isOpen(this.value); this.#at++) {
       const asked = plugins[this.#at] as Asked<N>;
       const told = fold.tell(this.facts, this.value);
-      const kept = asked.seconds > 0 ? answers.get(asked.host, hook, told) : undefined;
+      const kept = asked.seconds > 0 ? answers?.get(asked.host, told) : undefined;
       if (!kept) {
         asked.calls.ask(makeEvent(hook, told), (reply) => this.#answered(asked, told, reply));
         return false;
       }
-      this.#take(kept.reply, asked);
+      this.#take({ answer: kept.value }, asked);
       this.until = Math.min(this.until, kept.until);
     }
     return true;
   }
 
   #answered(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
-    const { hook, answers } = this.#inquirer;
+    const { answers } = this.#inquirer;
     const { host, seconds } = asked;
     // An answer that means nothing is a failure, and those are not kept.
     const holds = this.#take(reply, asked) && seconds > 0;
     const until = holds ? performance.now() + seconds * 1000 : 0;
-    if (holds) answers.set(host, hook, told, { reply, until });
+    if (holds && "answer" in reply) answers?.set(host, told, { value: reply.answer, until });
     this.until = Math.min(this.until, until);
     this.#at++;
     if (this.goOn()) this.#settle(this.#inquirer.keep(this));
@@ -139,8 +145,7 @@ class Inquiry<N extends DecideHook, T> {
       this.value = fold.take(this.value, reply.answer, name);
       return true;
     } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      log.error("a plugin failed", { plugin: name, hook, reason, unhooked: true });
+      log.error("a plugin failed", { plugin: name, hook, reason: messageOf(error), unhooked: true });
       if (!failOpen.includes(hook)) this.value = fold.fail(this.value, name);
       return false;
     }

@@ -74,7 +74,7 @@ export interface Plugin {
    * it is asked whom a name stands for, with nothing proved, by `fsh explain` only.
    */
   readonly methods?: readonly string[];
-  /** Seconds for which answers of a hook hold, within one session and for equal facts. */
+  /** Seconds for which answers of a hook hold, within one session and for equal facts; of none that decides of chunks. */
   readonly cache?: { readonly [N in DecideHook]?: number };
   /** Milliseconds, in place of the table's deadlines. */
   readonly deadlines?: { readonly [N in HookName]?: number };

@@ -8,6 +8,7 @@ import { type GivenOptions, pluginOptions } from "./plugin_options.ts";
 import { asPlugin } from "./plugin_shape.ts";
 import type { PluginSource } from "./plugin_source.ts";
 import { type Launch, SandboxHost } from "./sandbox_host.ts";
+import { messageOf } from "./thrown.ts";
 
 /** What the operator says of plugins. */
 export interface PluginSettings {
@@ -94,8 +95,7 @@ async function startHere(plugin: Plugin, { options, log }: PluginSettings): Prom
     return await InProcessHost.start(plugin, { options: given, log });
   } catch (error) {
     if (error instanceof FshError) throw error;
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new FshError("PLUGIN_FAILED", { subject: plugin.name, detail, cause: error });
+    throw new FshError("PLUGIN_FAILED", { subject: plugin.name, detail: messageOf(error), cause: error });
   }
 }
 
@@ -103,8 +103,7 @@ async function importHere(source: PluginSource): Promise<unknown> {
   try {
     return (await import(source.entry)).default;
   } catch (error) {
-    const text = error instanceof Error ? error.message : String(error);
-    const named = source.modules.reduce((message, [name, file]) => message.replaceAll(name, file), text);
+    const named = source.modules.reduce((text, [name, file]) => text.replaceAll(name, file), messageOf(error));
     throw new FshError("PLUGIN_FAILED", { subject: source.file, detail: named, cause: error });
   }
 }

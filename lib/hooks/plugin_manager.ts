@@ -3,6 +3,7 @@ import { stampOf } from "./file_stamp.ts";
 import { grantedPermissions, type LoadedPlugin, loadPlugin, type PluginSettings } from "./plugin_loader.ts";
 import type { PluginPermissions } from "./plugin.ts";
 import { HookRunner } from "./runner.ts";
+import { messageOf } from "./thrown.ts";
 
 /** Milliseconds between two looks whether a plugin's files have changed. */
 const LOOK_EVERY = 500;
@@ -117,7 +118,7 @@ export class PluginManager {
         outcomes.push({ what: name, error: null });
         announce("plugin loaded anew", loaded, this.#settings);
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         outcomes.push({ what: name, error: reason });
         log.error("the new version of a plugin can't be used; the old one stays", { reason, unhooked: true });
       }

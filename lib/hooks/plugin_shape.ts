@@ -39,6 +39,7 @@ export function asPlugin(exported: unknown): Plugin {
   checkPermissions(plugin.permissions);
   checkOptions(plugin.options);
   checkNumbers("cache", plugin.cache, (hook) => hookRow(hook).kind === "decide");
+  checkKept(plugin.cache);
   checkNumbers("deadlines", plugin.deadlines, () => true);
   if (plugin.methods !== undefined) texts(plugin.methods, "methods");
   if (plugin.failOpen !== undefined) {
@@ -111,6 +112,15 @@ function checkNumbers(what: string, value: unknown, fits: (hook: HookName) => bo
     if (!isHook(name) || !fits(name)) throw new TypeError(`${what}.${name}: there is no such hook that it is for`);
     if (typeof number !== "number" || !(number >= 0 && number <= MOST_TIME)) {
       throw new TypeError(`${what}.${name} must be a number from 0 to ${MOST_TIME}`);
+    }
+  }
+}
+
+/** No chunk is like another, and its bytes would have to be kept to tell. */
+function checkKept(cache: unknown): void {
+  for (const name of Object.keys(cache ?? {})) {
+    if (isHook(name) && hookRow(name).facts.includes("chunk")) {
+      throw new TypeError(`cache.${name}: what was said of one chunk does not hold for another; leave it out`);
     }
   }
 }

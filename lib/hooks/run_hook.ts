@@ -1,9 +1,10 @@
 import type { Soon } from "../base/soon.ts";
 import type { Reply } from "./host.ts";
+import { describeThrown } from "./thrown.ts";
 
-/** Runs a hook; what it throws or rejects with becomes a failure. No promise where the hook answers at once. */
-export function runHook(run: () => unknown, describe: (error: unknown) => string): Soon<Reply> {
-  const fail = (error: unknown): Reply => ({ failure: describe(error) });
+/** Runs a hook; what it throws or rejects with becomes a failure, in words of `describe`. No promise where the hook answers at once. */
+export function runHook(run: () => unknown, describe?: (error: unknown) => string): Soon<Reply> {
+  const fail = (error: unknown): Reply => ({ failure: describeThrown(error, describe) });
   try {
     const answer = run();
     if (!isThenable(answer)) return { answer };

@@ -8,9 +8,10 @@ import { PendingCalls } from "./pending_calls.ts";
 import type { OptionValue, PluginPermissions } from "./plugin.ts";
 import type { PluginSource } from "./plugin_source.ts";
 import { Allowance } from "./allowance.ts";
-import { type FromSandbox, MOST_SAID, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
+import { type FromSandbox, MOST_SAID, sandboxMessages, type ToSandbox } from "./sandbox_message.ts";
 import { killGroup, SERVER_PID, TOO_MUCH_MEMORY } from "./sandbox_process.ts";
 import { readSaid } from "./sandbox_said.ts";
+import { SandboxWriter } from "./sandbox_writer.ts";
 
 /** Milliseconds that a plugin has for its `stop`. */
 const STOP_LIMIT = 2_000;
@@ -70,10 +71,7 @@ export class SandboxConnection {
       stderr: "piped",
     }).spawn();
     const input = this.#child.stdin.getWriter();
-    this.#writer = new SandboxWriter(async (bytes) => {
-      await input.write(bytes);
-      return bytes.length;
-    });
+    this.#writer = new SandboxWriter((frame) => input.write(frame));
     this.ended = this.#run(input);
   }
 

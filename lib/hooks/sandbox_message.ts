@@ -37,17 +37,10 @@ export const MOST_SAID = 8 * 1024 * 1024;
 const HEAD = 8;
 /** Bytes of a character in UTF-8, per unit of JavaScript's strings at the most. */
 const MOST_UTF8 = 3;
-/** Bytes in which most messages fit. */
-const ROOM = 16 * 1024;
 /** Bytes that one read asks for. */
 const READ = 64 * 1024;
 
 const encoder = new TextEncoder();
-
-/** Steps of promises for which a message waits for others of its turn. */
-const GATHER = 4;
-/** Messages that go together at the most. */
-const TOGETHER = 256;
 
 /**
  * Some messages: u32 length of the text, u32 length of the bytes, both big-endian, a JSON list, bytes. The chunks of events
@@ -83,23 +76,8 @@ function writeHead(into: Uint8Array, { text, bytes }: { text: number; bytes: num
   view.setUint32(4, bytes);
 }
 
-/** An answer that can't be told, such as a BigInt or a circle, becomes a failure. */
-function encodeWhatCan(
-  messages: readonly (ToSandbox | FromSandbox)[],
-  room?: Uint8Array<ArrayBuffer>,
-): Uint8Array<ArrayBuffer> {
-  try {
-    return encodeSandboxMessages(messages, room);
-  } catch (error) {
-    if (messages.length > 1) return concatBytes(messages.map((one) => encodeWhatCan([one])));
-    const [message] = messages;
-    if (message?.type !== "replies") throw error;
-    const failure = error instanceof Error ? error.message : String(error);
-    return encodeSandboxMessages([{ ...message, replies: message.replies.map(() => ({ failure })) }]);
-  }
-}
-
-function hasBytes(message: ToSandbox | FromSandbox): boolean {
+/** Whether bytes go behind its text. */
+export function hasBytes(message: ToSandbox | FromSandbox): boolean {
   return message.type === "call" && message.hook === "content";
 }
 
@@ -162,52 +140,4 @@ function decode(message: Uint8Array): unknown {
     if (name !== "chunk" || typeof value?.$bytes !== "number") return value;
     return message.slice(at, at += value.$bytes);
   });
-}
-
-/** Writes messages one behind the other; those that wait at the same time go together. */
-export class SandboxWriter {
-  readonly #write: (bytes: Uint8Array) => Promise<number>;
-  readonly #room = new Uint8Array(ROOM);
-  #waiting: (ToSandbox | FromSandbox)[] = [];
-  #writing = false;
-  #written: Promise<void> = Promise.resolve();
-
-  constructor(write: (bytes: Uint8Array) => Promise<number>) {
-    this.#write = write;
-  }
-
-  /** Never rejects: whoever reads notices that the other side has gone. */
-  send(message: ToSandbox | FromSandbox): void {
-    this.#waiting.push(message);
-    if (!this.#writing) this.#written = this.#run();
-  }
-
-  /** Resolves once all is written. */
-  async flushed(): Promise<void> {
-    while (this.#writing) await this.#written;
-  }
-
-  async #run(): Promise<void> {
-    this.#writing = true;
-    try {
-      // What comes of one read goes in one write: with many requests at once that is most of the cost.
-      for (let step = 0; step < GATHER; step++) await null;
-      while (this.#waiting.length > 0) {
-        const all = encodeWhatCan(this.#next(), this.#room);
-        for (let at = 0; at < all.length;) at += await this.#write(all.subarray(at));
-      }
-    } catch {
-      this.#waiting = [];
-    } finally {
-      // Here and not a turn later: a message that came in between would wait for the next.
-      this.#writing = false;
-    }
-  }
-
-  /** What goes next: some small messages, or one with bytes. */
-  #next(): (ToSandbox | FromSandbox)[] {
-    const large = this.#waiting.findIndex(hasBytes);
-    const count = large === 0 ? 1 : Math.min(TOGETHER, large === -1 ? this.#waiting.length : large);
-    return this.#waiting.splice(0, count);
-  }
 }

@@ -7,25 +7,31 @@ import type { HookContext, OptionValue, Plugin, PluginLog } from "./plugin.ts";
 import { asPlugin, hooksOf } from "./plugin_shape.ts";
 import { runHook } from "./run_hook.ts";
 import { type Call, type PackedCall, unpackCall } from "./sandbox_calls.ts";
-import { type FromSandbox, sandboxMessages, SandboxWriter, type ToSandbox } from "./sandbox_message.ts";
+import { type FromSandbox, sandboxMessages, type ToSandbox } from "./sandbox_message.ts";
+import { SandboxWriter } from "./sandbox_writer.ts";
+import { describeThrown } from "./thrown.ts";
 
 /** Bytes of one line that a plugin may print or log. */
 const MOST_TEXT = 64 * 1024;
-/** What a pipe holds (pipe(7)), in bytes. */
-const PIPE = 64 * 1024;
+/** Milliseconds for which hooks may hold up the answers that are there. */
+const HELD_UP = 10;
+/** Steps of promises after which the answer of an `async` hook that waits for nothing is there. */
+const ANSWERED = 4;
 
 const stdin = Deno.stdin;
 const stdout = Deno.stdout;
-// What fits into a pipe is written at once: handing it to another thread takes longer.
-const writer = new SandboxWriter((bytes) =>
-  bytes.length <= PIPE ? Promise.resolve(stdout.writeSync(bytes)) : stdout.write(bytes)
-);
+// Handing it to another thread takes longer, and the server reads whatever happens.
+const writer = new SandboxWriter((frame) => {
+  for (let at = 0; at < frame.length;) at += stdout.writeSync(frame.subarray(at));
+});
 const send = (message: FromSandbox) => writer.send(message);
 /** Of calls that wait for something. */
 const running = new Map<number, readonly CallContext[]>();
 let modules: readonly (readonly [string, string])[] = [];
 let plugin: Plugin | null = null;
 let options: Readonly<Record<string, OptionValue>> = {};
+/** When answers last had a turn to go, as `performance.now()` has it. */
+let breathed = 0;
 
 const log: PluginLog = {
   error: (message, fields) => tell("error", message, fields),
@@ -40,12 +46,19 @@ function tell(level: "error" | "warn" | "info" | "debug", message: string, field
 
 confine();
 for await (const messages of sandboxMessages<ToSandbox>(stdin)) {
-  // Calls begin in one turn, so that the answers that are there at once go together.
+  breathed = performance.now();
+  // Calls begin in one turn, so that the answers that are there at once go together, unless that takes long.
   for (const message of messages) {
-    if (message.type === "call") call(message);
-    else if (message.type === "calls") call(unpackCall(message));
-    else await take(message);
+    if (message.type !== "call" && message.type !== "calls") await take(message);
+    else for (const _ of call(message.type === "call" ? message : unpackCall(message))) await breathe();
   }
+}
+
+/** Lets the answers that are there go. */
+async function breathe(): Promise<void> {
+  for (let step = 0; step < ANSWERED; step++) await null;
+  await writer.flushed();
+  breathed = performance.now();
 }
 
 async function take(message: Exclude<ToSandbox, Call | PackedCall>): Promise<void> {
@@ -78,8 +91,8 @@ async function load(entry: string): Promise<void> {
   });
 }
 
-/** Replies that are there at once go together; each of the others as soon as it is there. */
-function call({ id, hook, events }: Call): void {
+/** Replies that are there at once go together; each of the others as soon as it is there. Pauses where hooks take long. */
+function* call({ id, hook, events }: Call): Generator<void> {
   const hooks = plugin?.hooks as Readonly<Record<string, (event: HookEvent, context: HookContext) => unknown>>;
   const contexts = events.map(() => new CallContext(options, log));
   let open = 0;
@@ -90,19 +103,22 @@ function call({ id, hook, events }: Call): void {
   };
   for (let index = 0; index < events.length; index++) {
     const [event, context] = [events[index] as HookEvent, contexts[index] as CallContext];
-    const reply = runHook(() => hooks[hook]?.(event, context), describe);
+    const reply = runHook(() => hooks[hook]?.(event, context), describeInSource);
     if (!(reply instanceof Promise)) {
       context.end();
       replies.push(reply);
-      continue;
+    } else {
+      flush(index);
+      if (++open === 1) running.set(id, contexts);
+      reply.then((reply) => {
+        context.end();
+        if (--open === 0) running.delete(id);
+        send({ type: "replies", id, at: index, replies: [reply] });
+      });
     }
-    flush(index);
-    if (++open === 1) running.set(id, contexts);
-    reply.then((reply) => {
-      context.end();
-      if (--open === 0) running.delete(id);
-      send({ type: "replies", id, at: index, replies: [reply] });
-    });
+    if (performance.now() - breathed < HELD_UP) continue;
+    flush(index + 1);
+    yield;
   }
   flush(events.length);
 }
@@ -115,12 +131,16 @@ async function attempt(work: () => Promise<void>): Promise<void> {
   }
 }
 
-/** The error with file and line of the plugin's own source, without what lies around it. */
 function describe(error: unknown): string {
+  return describeThrown(error, describeInSource);
+}
+
+/** The error with file and line of the plugin's own source, without what lies around it. May throw where the error does. */
+function describeInSource(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const lines = (error.stack ?? `${error.name}: ${error.message}`).split("\n").map(inSource);
   const own = lines.filter((line, index) => index === 0 || modules.some(([, file]) => line.includes(file)));
-  return own.join("\n").slice(0, MOST_TEXT);
+  return own.join("\n");
 }
 
 function inSource(line: string): string {

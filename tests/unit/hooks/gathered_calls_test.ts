@@ -36,18 +36,20 @@ Deno.test("what is asked in one turn goes in one call, what comes later in anoth
   assertEquals(seen, [3, 1]);
 });
 
-Deno.test("a call has no more than 256 events, and about a megabyte of chunks", async () => {
+Deno.test("a call has no more than 256 events, and 128 KiB of chunks or texts", async () => {
   const seen: number[] = [];
   const calls = new GatheredCalls(host(seen), "authorize");
   await Promise.all(Array.from({ length: 600 }, (_, index) => ask(calls, `/${index}`)));
   assertEquals(seen.splice(0), [256, 256, 88]);
   const chunks = new GatheredCalls(host(seen), "content");
-  const sizes = [400_000, 600_000, 600_000, 3_000_000, 0, 1];
+  const sizes = [40_000, 60_000, 60_000, 300_000, 0, 1];
   await Promise.all(sizes.map((size) => {
     const event = makeEvent("content", { ...chunkFacts(), chunk: new Uint8Array(size) });
     return new Promise<Reply>((resolve) => chunks.ask(event, resolve));
   }));
-  assertEquals(seen, [2, 1, 1, 2]);
+  assertEquals(seen.splice(0), [2, 1, 1, 2]);
+  await Promise.all(Array.from({ length: 100 }, (_, index) => ask(calls, `/${index}`.padEnd(4_000, "a"))));
+  assertEquals(seen, [32, 32, 32, 4]);
 });
 
 Deno.test("one that gets no reply fails at its deadline, and the others of its call don't", async () => {
@@ -56,4 +58,19 @@ Deno.test("one that gets no reply fails at its deadline, and the others of its c
   const replies = await Promise.all(["/a", "/b", "/c"].map((path) => ask(calls, path)));
   assertEquals(replies, [{ answer: "/a" }, { failure: "no answer within 50 ms" }, { answer: "/c" }]);
   assertEquals(seen, [3]);
+});
+
+Deno.test("a host that throws, whatever it throws, fails what it has not answered, and the next call is made", async () => {
+  const seen: number[] = [];
+  const whole = host(seen);
+  const calls = new GatheredCalls({
+    ...whole,
+    call(hook, events, asker) {
+      whole.call(hook, events.slice(0, 1), asker);
+      if (events.length > 1) throw Object.create(null);
+    },
+  }, "authorize");
+  const replies = await Promise.all([ask(calls, "/a"), ask(calls, "/b")]);
+  assertEquals(replies, [{ answer: "/a" }, { failure: "it threw something that can't be described" }]);
+  assertEquals(await ask(calls, "/c"), { answer: "/c" });
 });

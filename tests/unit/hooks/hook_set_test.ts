@@ -245,17 +245,29 @@ Deno.test("cache: failures are never kept, be they throws, deadlines or nonsense
   }
 });
 
-Deno.test("cache: a session that asks for very many paths keeps the latest", async () => {
-  let calls = 0;
-  const { set } = await hookSet({
-    name: "cached",
-    cache: { authorize: 60 },
-    hooks: { authorize: () => ({ allow: ++calls > 0 }) },
-  });
-  const mine = session();
-  await set.rule("authorize", Array.from({ length: 5000 }, (_, index) => asked(`/${index}`, mine)));
-  await set.rule("authorize", [asked("/4999", mine), asked("/0", mine)]);
-  assertEquals(calls, 5001);
+Deno.test("cache: a session keeps the latest, a megabyte of them over all hooks, however long the paths", async () => {
+  for (const [length, count] of [[10, 10_000], [3_000, 500]] as const) {
+    const calls: string[] = [];
+    const { set } = await hookSet({
+      name: "cached",
+      cache: { authorize: 60, filterPath: 60 },
+      hooks: {
+        authorize: ({ path }) => void calls.push(`authorize ${path}`),
+        filterPath: ({ path }) => void calls.push(`filterPath ${path}`),
+      },
+    });
+    const mine = session();
+    const paths = Array.from({ length: count }, (_, index) => `/${index}`.padEnd(length));
+    const ask = async (paths: readonly string[]) => {
+      await set.map(paths.map((path) => ({ session: mine, command: "get", path })));
+      await set.rule("authorize", paths.map((path) => asked(path, mine)));
+      return calls.splice(0).length;
+    };
+    assertEquals(await ask(paths), 2 * count);
+    // The latest decisions of `authorize` have taken the place of all of `filterPath`.
+    assertEquals(await ask(paths.slice(-100)), 100);
+    assertEquals(await ask(paths.slice(0, 100)), 200);
+  }
 });
 
 Deno.test("cache: several plugins together hold as long as the first of them to expire, and answer at once until then", async () => {

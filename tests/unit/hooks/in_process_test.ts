@@ -4,7 +4,7 @@ import { makeEvent } from "../../../lib/hooks/host.ts";
 import { InProcessHost } from "../../../lib/hooks/in_process.ts";
 import { repliesOf } from "../../support/replies.ts";
 import { ask } from "../../support/sandboxed.ts";
-import { logged } from "../../support/plugins.ts";
+import { asked, hookSet, logged } from "../../support/plugins.ts";
 
 Deno.test("hooks keep their `this`, and get options and a log of their own", async () => {
   const records: LogRecord[] = [];
@@ -50,4 +50,55 @@ Deno.test("what start throws is its caller's, what stop throws is logged", async
   const host = await InProcessHost.start({ name: "a", hooks: {}, stop: fails }, { log });
   await host.stop();
   assertMatch(records[0]?.message ?? "", /failed while it was stopped/);
+});
+
+Deno.test("whatever is thrown, at once or later, or by an answer that is read, fails that event alone", async () => {
+  const getter = () => {
+    throw Object.create(null);
+  };
+  const odd: Record<string, () => unknown> = {
+    "/bare": () => Object.create(null),
+    "/getter": () => Object.defineProperty(new Error(), "message", { get: getter }),
+    "/symbol": () => Object.assign(new Error(), { name: Symbol("odd") }),
+    "/proxy": () => {
+      const { proxy, revoke } = Proxy.revocable({}, {});
+      revoke();
+      return proxy;
+    },
+  };
+  const answer = Object.defineProperty({}, "allow", { get: getter }) as { allow: boolean };
+  for (const isLater of [false, true]) {
+    const { set } = await hookSet({
+      name: "subject",
+      hooks: {
+        authorize: ({ path }) => {
+          if (path === "/answer") return answer;
+          const thrown = odd[path]?.();
+          if (thrown === undefined) return { allow: true };
+          if (isLater) return Promise.reject(thrown);
+          throw thrown;
+        },
+      },
+    });
+    const paths = ["/a", ...Object.keys(odd), "/answer", "/b"];
+    const all = await Promise.all(paths.map(async (path) => (await set.rule("authorize", [asked(path)]))[0]?.allow));
+    assertEquals(all, [true, false, false, false, false, false, true]);
+  }
+});
+
+Deno.test("each event has a signal of its own: what was answered is not aborted when another is late", async () => {
+  const signals = new Map<string, AbortSignal>();
+  const { set } = await hookSet({
+    name: "subject",
+    deadlines: { authorize: 30 },
+    hooks: {
+      authorize: ({ path }, { signal }) => {
+        signals.set(path, signal);
+        return path === "/late" ? new Promise(() => {}) : Promise.resolve({ allow: true });
+      },
+    },
+  });
+  const all = await Promise.all(["/a", "/late"].map(async (path) => (await set.rule("authorize", [asked(path)]))[0]));
+  assertEquals(all.map((ruling) => ruling?.allow), [true, false]);
+  assertEquals(["/a", "/late"].map((path) => signals.get(path)?.aborted), [false, true]);
 });

@@ -72,6 +72,10 @@ Deno.test("each mistake is named", () => {
     [option({ type: "string", help: "", values: [{}] }), "options.x.values"],
     [{ name: "a", hooks, methods: "token" }, "methods must be a list"],
     [{ name: "a", hooks, cache: { log: 5 } }, "cache.log"],
+    [
+      { name: "a", hooks, cache: { content: 5 } },
+      "cache.content: what was said of one chunk does not hold for another",
+    ],
     [{ name: "a", hooks, cache: { authorize: -1 } }, "cache.authorize must be a number"],
     [{ name: "a", hooks, cache: { authorize: NaN } }, "cache.authorize must be a number"],
     [{ name: "a", hooks, cache: 5 }, "cache must be"],

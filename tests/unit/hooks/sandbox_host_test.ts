@@ -3,7 +3,7 @@ import { silentLog } from "../../../lib/base/log.ts";
 import { launchSandbox } from "../../../lib/cli/sandbox.ts";
 import { makeEvent } from "../../../lib/hooks/host.ts";
 import { HookSet } from "../../../lib/hooks/hook_set.ts";
-import { asked, logged, session } from "../../support/plugins.ts";
+import { asked, chunkFacts, logged, session } from "../../support/plugins.ts";
 import { eventually } from "../../support/program.ts";
 import { repliesOf } from "../../support/replies.ts";
 import { ask, children, isAlive, type Sandboxed, sandboxed } from "../../support/sandboxed.ts";
@@ -303,3 +303,78 @@ Deno.test("an event with a session of another shape is told as it is", async () 
   assertEquals(JSON.parse((reply as { answer: { reason: string } }).answer.reason), odd);
   assertNotEquals(subject.host.pid, null);
 });
+
+/** What a plugin in a sandbox says to requests that ask at the same time. */
+async function ruledTogether({ host }: Sandboxed, paths: readonly string[]): Promise<(boolean | undefined)[]> {
+  const set = new HookSet([host], silentLog);
+  return await Promise.all(paths.map(async (path) => (await set.rule("authorize", [asked(path)]))[0]?.allow));
+}
+
+for (const [what, letter, count] of [["that JSON escapes", "\u0001", 512], ["as they are", "a", 3_000]] as const) {
+  Deno.test(`a burst of the longest paths, ${what}, is answered`, async () => {
+    await using subject = await start(`export default { name: "subject", hooks: { filterPath: (e) => e.path } };`);
+    const before = subject.host.pid;
+    const set = new HookSet([subject.host], silentLog);
+    const folder = `/${letter.repeat(254)}`.repeat(15);
+    const paths = Array.from({ length: count }, (_, index) => `${folder}/${index}`);
+    const mapped = await Promise.all(paths.map(async (path) => {
+      const [mapping] = await set.map([{ session: session(), command: "stat", path }]);
+      return mapping?.path;
+    }));
+    assert(mapped.every((path, index) => path === paths[index]));
+    assertEquals([subject.host.pid, subject.records], [before, []]);
+  });
+}
+
+Deno.test("an answer that can't be told fails alone: a refusal beside it stays one, where failures are no opinion", async () => {
+  await using subject = await start(`export default { name: "subject", failOpen: ["authorize"], hooks: {
+    authorize: ({ path }, { log }) => {
+      if (path === "/log") log.info("odd", { n: 5n });
+      return path === "/odd" ? { allow: true, n: 5n } : { allow: path !== "/secret" };
+    } } };`);
+  assertEquals(await ruledTogether(subject, ["/odd", "/secret", "/log", "/a"]), [true, false, true, true]);
+  await eventually(
+    "the record",
+    3_000,
+    () => subject.records.some(({ message }) => message.startsWith("odd (its fields")),
+  );
+});
+
+Deno.test("whatever is thrown fails the event alone, and ends nothing", async () => {
+  await using subject = await start(`
+    const odd = {
+      "/bare": () => Object.create(null),
+      "/getter": () => Object.defineProperty(new Error(), "stack", { get() { throw new Error("again"); } }),
+      "/stack": () => Object.assign(new Error(), { stack: 5 }),
+      "/symbol": () => Symbol("odd"),
+      "/proxy": () => { const { proxy, revoke } = Proxy.revocable({}, {}); revoke(); return proxy; },
+    };
+    const later = { "/rejects": odd["/bare"] };
+    const authorize = ({ path }) => {
+      if (odd[path]) throw odd[path]();
+      return later[path] ? Promise.reject(later[path]()) : { allow: true };
+    };
+    export default { name: "subject", deadlines: { authorize: 5_000 }, hooks: { authorize } };`);
+  const before = subject.host.pid;
+  const paths = ["/a", "/bare", "/getter", "/stack", "/symbol", "/proxy", "/rejects", "/b"];
+  const begun = performance.now();
+  assertEquals(await ruledTogether(subject, paths), [true, false, false, false, false, false, false, true]);
+  assert(performance.now() - begun < 4_000);
+  assertEquals(subject.host.pid, before);
+});
+
+for (const [what, hook] of Object.entries({ "at once": "(event) => busy()", "later": "async (event) => busy()" })) {
+  Deno.test(`a hook that takes long, and answers ${what}: what is answered by the deadline counts`, async () => {
+    await using subject = await start(`
+      const busy = () => { for (const end = performance.now() + 80; performance.now() < end;); };
+      export default { name: "subject", deadlines: { content: 800 }, hooks: { content: ${hook} } };`);
+    const set = new HookSet([subject.host], silentLog);
+    const all = await Promise.all(Array.from({ length: 16 }, async (_, index) => {
+      const [ruling] = await set.rule("content", [{ ...chunkFacts(`/${index}`), chunk: new Uint8Array(60_000) }]);
+      return ruling?.allow;
+    }));
+    const allowed = all.indexOf(false);
+    assert(allowed >= 3, `allowed: ${allowed}`);
+    assert(!all.slice(allowed).includes(true));
+  });
+}

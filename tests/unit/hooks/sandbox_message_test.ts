@@ -1,14 +1,14 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { concatBytes, encodeUtf8 } from "../../../lib/base/bytes.ts";
-import { makeEvent } from "../../../lib/hooks/host.ts";
+import { makeEvent, type Reply } from "../../../lib/hooks/host.ts";
 import {
   encodeSandboxMessages,
   type FromSandbox,
   MOST_SAID,
   sandboxMessages,
-  SandboxWriter,
   type ToSandbox,
 } from "../../../lib/hooks/sandbox_message.ts";
+import { SandboxWriter } from "../../../lib/hooks/sandbox_writer.ts";
 import { asked, chunkFacts } from "../../support/plugins.ts";
 
 /** A source that gives at most so many bytes at a time. */
@@ -36,6 +36,12 @@ function raw(text: string, bytes = new Uint8Array()): Uint8Array {
   new DataView(head.buffer).setUint32(0, json.length);
   new DataView(head.buffer).setUint32(4, bytes.length);
   return concatBytes([head, json, bytes]);
+}
+
+/** A writer, and the frames that it has written. */
+function recorder() {
+  const written: Uint8Array[] = [];
+  return { written, writer: new SandboxWriter((frame) => void written.push(frame.slice())) };
 }
 
 const bytesOf = (...values: number[]) => new Uint8Array(values);
@@ -126,12 +132,8 @@ Deno.test("facts that look like bytes stay what they are", async () => {
   assertEquals((await read(raw(text, bytesOf(1, 2)))).length, 1);
 });
 
-Deno.test("the writer keeps order, writes what it can take, and outlives a reader that is gone", async () => {
-  const written: Uint8Array[] = [];
-  const writer = new SandboxWriter((bytes) => {
-    written.push(bytes.slice(0, 5));
-    return Promise.resolve(Math.min(5, bytes.length));
-  });
+Deno.test("the writer keeps order, and outlives a reader that is gone", async () => {
+  const { writer, written } = recorder();
   const messages = Array.from({ length: 100 }, (_, id): ToSandbox => ({ type: "abort", id }));
   for (const message of messages.slice(0, 50)) writer.send(message);
   await new Promise((resolve) => setTimeout(resolve, 1));
@@ -148,4 +150,66 @@ Deno.test("the writer keeps order, writes what it can take, and outlives a reade
   broken.send({ type: "call", id: 1, hook: "authorize", events: [makeEvent("authorize", asked("/a"))] });
   await broken.flushed();
   assertEquals(calls, 2);
+});
+
+Deno.test("what goes together has no more than 256 events or replies, and about a megabyte", async () => {
+  const { writer, written } = recorder();
+  const events = Array.from({ length: 100 }, (_, index) => makeEvent("authorize", asked(`/${index}`)));
+  for (let id = 0; id < 6; id++) writer.send({ type: "call", id, hook: "authorize", events });
+  const long = Array.from({ length: 256 }, (_, index) => ({ answer: `/${index}/${"\u0001".repeat(4_000)}` }));
+  writer.send({ type: "replies", id: 7, at: 3, replies: long });
+  for (let id = 0; id < 300; id++) writer.send({ type: "replies", id, at: 0, replies: [{ answer: id }] });
+  await writer.flushed();
+  const frames = await Promise.all(written.map((frame) => read<FromSandbox>(frame)));
+  const some = frames.map((messages) => messages.map(({ type }) => String(type)).join());
+  assertEquals(some.slice(0, 3), ["calls,calls", "calls,calls", "calls,calls"]);
+  assert(written.every(({ length }) => length <= 1024 * 1024));
+  const replies = frames.flat().filter((message) => message.type === "replies");
+  const split = replies.filter(({ id, at }) => id === 7 && at >= 3);
+  assertEquals(split.flatMap((message) => message.replies), long);
+  assertEquals(split.map(({ at }) => at), split.map((_, index) => 3 + index * 256 / split.length));
+  assertEquals(frames.slice(-2).map(({ length }) => length), [256, 44]);
+});
+
+Deno.test("one reply larger than what goes together goes all the same, by itself", async () => {
+  const { writer, written } = recorder();
+  const replies = ["a", "b".repeat(3_000_000), "c"].map((answer) => ({ answer }));
+  writer.send({ type: "replies", id: 1, at: 0, replies });
+  await writer.flushed();
+  const messages = await read<FromSandbox>(concatBytes(written));
+  assertEquals(messages.flatMap((message) => message.type === "replies" ? message.replies : []), replies);
+});
+
+Deno.test("what can't be told is replaced by itself: what goes with it arrives", async () => {
+  const { writer, written } = recorder();
+  const circle: Record<string, unknown> = {};
+  circle.self = circle;
+  const odd = {
+    toJSON: () => {
+      throw Object.create(null);
+    },
+  };
+  const replies = [1, 5n, 2, circle, odd, 3].map((answer) => ({ answer }));
+  const fields = { n: 5n as unknown as number };
+  writer.send({ type: "log", level: "info", message: "before", fields });
+  writer.send({ type: "replies", id: 1, at: 4, replies });
+  writer.send({ type: "pong" });
+  await writer.flushed();
+  const messages = await read<FromSandbox>(concatBytes(written));
+  assertMatch(JSON.stringify(messages[0]), /"before \(its fields can't be told: TypeError.*BigInt/);
+  const told: unknown[] = [];
+  for (const message of messages) {
+    if (message.type === "replies") {
+      for (const [nth, reply] of message.replies.entries()) told[message.at + nth] = reply;
+    }
+  }
+  assertEquals(told.slice(4).map((reply) => "failure" in (reply as Reply) ? "failure" : reply), [
+    { answer: 1 },
+    "failure",
+    { answer: 2 },
+    "failure",
+    "failure",
+    { answer: 3 },
+  ]);
+  assertEquals(messages.at(-1), { type: "pong" });
 });
