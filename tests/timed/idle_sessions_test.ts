@@ -13,7 +13,7 @@ const WATCHED = LONG ? 60_000 : 7_000;
  * What an idle session may cost: KiB of memory, milliseconds that 99 of 100 PINGs may be late, share of a core. What the
  * heap grows by once counts for more where there are few.
  */
-const LIMITS = { memory: LONG ? 30 : 45, late: 1_000, core: 0.15 };
+const LIMITS = { memory: LONG ? 30 : 55, late: 1_000, core: 0.15 };
 
 /** Starts a program with room for so many connections; `sh` has `ulimit` everywhere. */
 function manyFiles(program: string, ...args: string[]): string[] {

@@ -9,9 +9,9 @@ const CLIENTS = 200;
 /** FSH_LONG=1 makes it a minute of load and a file of 8 GiB. */
 const LONG = Deno.env.get("FSH_LONG") === "1";
 /** Seconds; FSH_SOAK sets another length. */
-const SECONDS = Number(Deno.env.get("FSH_SOAK") ?? (LONG ? 60 : 20));
+const SECONDS = Number(Deno.env.get("FSH_SOAK") ?? (LONG ? 60 : 10));
 /** Of the sparse file, in GiB. */
-const GIB = LONG ? 8 : 2;
+const GIB = LONG ? 8 : 1;
 /** MiB that either process may have, whatever the file's size. */
 const MEMORY = 150;
 
