@@ -3,6 +3,7 @@ import type { HookEvent } from "./event.ts";
 import type { HookName } from "./hooks.ts";
 import type { Asker, Manifest, PluginHost, Reply } from "./host.ts";
 import { HookRunner } from "./runner.ts";
+import { messageOf } from "./thrown.ts";
 
 /** The plugins of one generation, as another thread hears of them. */
 export interface Generation {
@@ -64,7 +65,7 @@ class RemoteHost implements PluginHost {
   call<N extends HookName>(_hook: N, events: readonly HookEvent<N>[], { answered }: Asker): void {
     for (const [index, event] of events.entries()) {
       this.#own.call(event as HookEvent).then((reply) => answered(index, reply), (error) => {
-        answered(index, { failure: error instanceof Error ? error.message : String(error) });
+        answered(index, { failure: messageOf(error) });
       });
     }
   }

@@ -271,10 +271,7 @@ export class LinuxDescriptors implements Descriptors {
   }
 
   renameNoReplace(from: string, to: string): void {
-    this.#sure(
-      "renameat2",
-      () => this.#libc.renameat2(AT_FDCWD, cString(from), AT_FDCWD, cString(to, 1), RENAME_NOREPLACE),
-    );
+    this.renameWithin(AT_FDCWD, { from, to, noReplace: true });
   }
 
   #checked(result: number, call: string): number {

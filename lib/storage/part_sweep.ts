@@ -5,7 +5,7 @@ import type { HeldName, Jail } from "./jail.ts";
 
 /** Age at which an unfinished file is given up, in milliseconds: a day. */
 const PART_LIFETIME = 24 * 60 * 60 * 1000;
-/** Milliseconds after each batch of names, which takes about one: a sweep has time. */
+/** Milliseconds after each batch of names: a sweep has time. */
 const PAUSE = 2;
 
 /** Removes unfinished files that nobody will finish. */
