@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { toFshError } from "../../../lib/base/errors.ts";
-import { native } from "../../../lib/native/load.ts";
-import { TcpTransport } from "../../../lib/transport/tcp.ts";
-import { DEFAULT_TUNING } from "../../../lib/transport/tuning.ts";
-import { type Connection, writeAll } from "../../../lib/transport/transport.ts";
-import { eventually } from "../../support/program.ts";
+import { toFshError } from "../../lib/base/errors.ts";
+import { native } from "../../lib/native/load.ts";
+import { TcpTransport } from "../../lib/transport/tcp.ts";
+import { DEFAULT_TUNING } from "../../lib/transport/tuning.ts";
+import { type Connection, writeAll } from "../../lib/transport/transport.ts";
+import { eventually } from "../support/program.ts";
 
 const needsNative = { ignore: native().sockets === null };
 /** More than the receiver's buffers take, less than the sender's. */
