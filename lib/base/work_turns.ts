@@ -1,6 +1,6 @@
-import { setImmediate } from "node:timers";
 import type { Clock } from "./clock.ts";
 import { Turns } from "./concurrency.ts";
+import { afterEvents } from "./event_loop.ts";
 
 /** Milliseconds that a piece of heavy work may hold up everything else. */
 const TURN = 3;
@@ -13,7 +13,7 @@ const AT_ONCE = 2;
 
 export interface WorkTurnsOptions {
   readonly clock: Clock;
-  /** Lets everything else happen that is due, then calls. By default, one round of the event loop. */
+  /** Lets everything else happen that is due, then calls. */
   readonly after?: (call: () => void) => void;
 }
 
@@ -42,7 +42,7 @@ export class WorkTurns {
   #moved = -Infinity;
   #movedBefore = -Infinity;
 
-  constructor({ clock, after = (call) => void setImmediate(call) }: WorkTurnsOptions) {
+  constructor({ clock, after = afterEvents }: WorkTurnsOptions) {
     this.#clock = clock;
     this.#after = after;
   }

@@ -1,5 +1,5 @@
-import { setImmediate } from "node:timers";
 import type { Clock } from "../base/clock.ts";
+import { afterEvents } from "../base/event_loop.ts";
 import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
 import { FloodLimit } from "./flood_limit.ts";
@@ -104,7 +104,7 @@ export class SessionLoad {
     this.#inOneGo = 0;
     const over = this.#frames.isOver;
     if (over) await this.#frames.wait();
-    else await new Promise<void>((resolve) => void setImmediate(resolve));
+    else await new Promise<void>((resolve) => afterEvents(resolve));
     return over;
   }
 }

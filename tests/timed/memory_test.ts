@@ -22,8 +22,22 @@ interface Peaks {
 
 /** Both peaks of the larger job are at most `factor` times those of the smaller one. */
 function assertBounded(larger: Peaks, smaller: Peaks, factor: number): void {
-  assertLessOrEqual(larger.client, smaller.client * factor + NOISE);
-  assertLessOrEqual(larger.server, smaller.server * factor + NOISE);
+  const most = mostFor(smaller, factor);
+  assertLessOrEqual(larger.client, most.client);
+  assertLessOrEqual(larger.server, most.server);
+}
+
+function mostFor({ client, server }: Peaks, factor: number): Peaks {
+  return { client: client * factor + NOISE, server: server * factor + NOISE };
+}
+
+/**
+ * What a job takes. It is done again where that is more than it may be: a machine that stood still for a moment shows
+ * once, and growth always.
+ */
+async function twiceAtMost(job: () => Promise<Peaks>, most: Peaks | null): Promise<Peaks> {
+  const found = await job();
+  return most === null || (found.client <= most.client && found.server <= most.server) ? found : await job();
 }
 
 function show(what: string, { client, server }: Peaks): void {
@@ -77,7 +91,7 @@ for (const direction of ["get", "put"] as const) {
   Deno.test(`memory does not grow with the size of a file: ${direction}`, async () => {
     let smallest: Peaks | null = null;
     for (const size of SIZES[direction]) {
-      const found = await ofFile(direction, size);
+      const found = await twiceAtMost(() => ofFile(direction, size), smallest && mostFor(smallest, 1.2));
       show(`${direction} of ${(size / GIB).toFixed(1)} GiB`, found);
       assertBounded(found, smallest ??= found, 1.2);
     }
