@@ -45,7 +45,8 @@ export class StreamTable {
   /** Adds a stream of our own; `begin` sends its request, at once or when the peer takes one more. */
   begin(stream: Stream, begin: () => void): void {
     this.#open.set(stream.id, stream);
-    if (this.#open.size - this.#unbegun.size <= this.#most) begin();
+    // Numbers only go up on the wire: none overtakes one that waits.
+    if (this.#unbegun.size === 0 && this.#open.size <= this.#most) begin();
     else this.#unbegun.set(stream.id, begin);
   }
 
