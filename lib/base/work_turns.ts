@@ -1,6 +1,5 @@
 import type { Clock } from "./clock.ts";
 import { Turns } from "./concurrency.ts";
-import { afterEvents } from "./event_loop.ts";
 
 /** Milliseconds that a piece of heavy work may hold up everything else. */
 const TURN = 3;
@@ -14,7 +13,7 @@ const AT_ONCE = 2;
 export interface WorkTurnsOptions {
   readonly clock: Clock;
   /** Lets everything else happen that is due, then calls. */
-  readonly after?: (call: () => void) => void;
+  readonly after: (call: () => void) => void;
 }
 
 /** What wants to work, on behalf of whom. */
@@ -42,7 +41,7 @@ export class WorkTurns {
   #moved = -Infinity;
   #movedBefore = -Infinity;
 
-  constructor({ clock, after = afterEvents }: WorkTurnsOptions) {
+  constructor({ clock, after }: WorkTurnsOptions) {
     this.#clock = clock;
     this.#after = after;
   }

@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.ts";
-import { afterEvents } from "../base/event_loop.ts";
+import { EventLoop } from "../base/event_loop.ts";
 import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
 import { FloodLimit } from "./flood_limit.ts";
@@ -14,10 +14,11 @@ export class ServerLoad {
   readonly work: WorkTurns;
   readonly #clock: Clock;
   readonly #frames: FrameShares;
+  readonly #loop = new EventLoop();
 
   constructor(clock: Clock) {
     this.#clock = clock;
-    this.work = new WorkTurns({ clock });
+    this.work = new WorkTurns({ clock, after: (call) => this.#loop.after(call) });
     this.#frames = new FrameShares(clock);
   }
 
@@ -25,11 +26,12 @@ export class ServerLoad {
   close(): void {
     this.work.close();
     this.#frames.close();
+    this.#loop.close();
   }
 
   join(): SessionLoad {
     const work = this.work.join();
-    return new SessionLoad(this.#frames.join(() => work.othersMove), { work, clock: this.#clock });
+    return new SessionLoad(this.#frames.join(() => work.othersMove), { work, clock: this.#clock, loop: this.#loop });
   }
 }
 
@@ -37,14 +39,19 @@ export class ServerLoad {
 export class SessionLoad {
   readonly work: WorkShare;
   readonly #frames: FrameShare;
+  readonly #loop: EventLoop;
   readonly #pings: FloodLimit;
   readonly #cancels: FloodLimit;
   #inOneGo = 0;
   /** The last answer was a refusal. */
   #refused = false;
 
-  constructor(frames: FrameShare, options: { readonly work: WorkShare; readonly clock: Clock }) {
+  constructor(
+    frames: FrameShare,
+    options: { readonly work: WorkShare; readonly clock: Clock; readonly loop: EventLoop },
+  ) {
     this.#frames = frames;
+    this.#loop = options.loop;
     this.work = options.work;
     this.#pings = new FloodLimit("PING", options.clock);
     this.#cancels = new FloodLimit("CANCEL", options.clock);
@@ -104,7 +111,7 @@ export class SessionLoad {
     this.#inOneGo = 0;
     const over = this.#frames.isOver;
     if (over) await this.#frames.wait();
-    else await new Promise<void>((resolve) => afterEvents(resolve));
+    else await new Promise<void>((resolve) => this.#loop.after(resolve));
     return over;
   }
 }

@@ -1,5 +1,5 @@
 import { assertLessOrEqual } from "@std/assert";
-import { afterEvents } from "../../../lib/base/event_loop.ts";
+import { EventLoop } from "../../../lib/base/event_loop.ts";
 
 /** What a byte needs there and back, in milliseconds, said by another process. */
 const ASK = `
@@ -22,13 +22,22 @@ Deno.test("sockets are heard while work goes on piece by piece", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const answering = answer(listener);
   const asker = new Deno.Command(Deno.execPath(), { args: ["eval", ASK, String(listener.addr.port)] }).output();
+  const loop = new EventLoop();
   let isOver = false;
   asker.then(() => (isOver = true));
   while (!isOver) {
     for (const end = performance.now() + 3; performance.now() < end;);
-    await new Promise<void>(afterEvents);
+    await new Promise<void>((resolve) => loop.after(resolve));
   }
   // With setImmediate it is 180 ms.
   assertLessOrEqual(Number(new TextDecoder().decode((await asker).stdout)), 60);
   await answering;
+});
+
+Deno.test("an event loop that is closed leaves no timer behind, and who waits goes on", async () => {
+  const loop = new EventLoop();
+  const waiting = Array.from({ length: 2 }, () => new Promise<void>((resolve) => loop.after(resolve)));
+  loop.close();
+  await Promise.all(waiting);
+  await new Promise<void>((resolve) => loop.after(resolve));
 });
