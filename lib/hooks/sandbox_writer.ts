@@ -17,7 +17,7 @@ const MOST_TOGETHER = 1024 * 1024;
 export class SandboxWriter {
   readonly #write: (frame: Uint8Array) => Soon<void>;
   readonly #room = new Uint8Array(ROOM);
-  #waiting: (ToSandbox | FromSandbox)[] = [];
+  #waiting: Message[] = [];
   #writing = false;
   #written: Promise<void> = Promise.resolve();
 
@@ -27,7 +27,7 @@ export class SandboxWriter {
   }
 
   /** Never rejects: whoever reads notices that the other side has gone. */
-  send(message: ToSandbox | FromSandbox): void {
+  send(message: Message): void {
     this.#waiting.push(message);
     if (!this.#writing) this.#written = this.#run();
   }
@@ -54,7 +54,7 @@ export class SandboxWriter {
   }
 
   /** What goes next: some small messages, or one with bytes. */
-  #next(): (ToSandbox | FromSandbox)[] {
+  #next(): Message[] {
     let weight = 0;
     let count = 0;
     for (const message of this.#waiting) {
@@ -67,7 +67,7 @@ export class SandboxWriter {
   }
 }
 
-function weightOf(message: ToSandbox | FromSandbox): number {
+function weightOf(message: Message): number {
   if (message.type === "call") return message.events.length;
   return message.type === "replies" ? message.replies.length : 1;
 }

@@ -45,12 +45,12 @@ const UTIME_NOW = (1n << 30n) - 1n; // sys/stat.h
 const O_NOFOLLOW = Deno.build.arch === "aarch64" ? 0o100000 : 0o400000;
 const RENAME_NOREPLACE = 1; // linux/fs.h
 
-/** struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve. */
 /** Of the type in a directory entry (readdir(3)). */
 function isFolder(type: number | undefined): boolean | null {
   return type === DT_UNKNOWN ? null : type === DT_DIR;
 }
 
+/** struct open_how (openat2(2)): u64 flags, u64 mode, u64 resolve. */
 function openHow(resolve: bigint): Uint8Array<ArrayBuffer> {
   return new Uint8Array(BigUint64Array.of(BigInt(O_PATH | O_CLOEXEC), 0n, resolve).buffer);
 }
