@@ -42,6 +42,9 @@ const ACCEPT_PAUSE = { first: 50, longest: 1000 };
 /** Connections accepted in a second while transfers move; more wait in the system's queue, where they cost nothing. */
 const ACCEPTS = 500;
 
+/** What one costs that was gone before it was accepted, of one that is there. */
+const GONE = 0.1;
+
 /** Milliseconds without a session after which the server counts as idle. */
 const IDLE_AFTER = 500;
 
@@ -205,16 +208,21 @@ export class Server {
   async #acceptLoop(listener: Listener, { classic = false } = {}): Promise<void> {
     const log = this.#log;
     const pace = new RateLimiter(ACCEPTS, this.#options.clock);
-    let pause = 0;
+    let [pause, cost] = [0, 1];
     while (!this.#closing) {
       try {
-        if (this.#load.work.anyMove) await pace.take(1);
+        if (this.#load.work.anyMove) await pace.take(cost);
+        cost = 1;
         const connection = await listener.accept();
         if (pause > 0) log.info("accepting again");
         pause = 0;
         this.#take(connection, { classic });
       } catch (error) {
         if (this.#closing) return;
+        if (isError(error, "CONNECTION_RESET")) {
+          cost = GONE;
+          continue;
+        }
         // Out of descriptors, mostly: connections wait in the system's queue until some are free again.
         if (pause === 0) log.error("accepting connections fails, trying on", { error: toFshError(error).message });
         pause = Math.min(ACCEPT_PAUSE.longest, pause * 2 || ACCEPT_PAUSE.first);

@@ -18,6 +18,15 @@ export function connectionError(cause: unknown, subject: string): FshError {
 }
 
 /**
+ * Why no connection was accepted. CONNECTION_RESET: the next that waited is gone, and so has no peer whose address could be
+ * asked for (getpeername(2), ENOTCONN).
+ */
+export function acceptError(cause: unknown, subject: string): FshError {
+  if (cause instanceof Deno.errors.NotConnected) return new FshError("CONNECTION_RESET", { subject, cause });
+  return connectionError(cause, subject);
+}
+
+/**
  * As `connectionError`, for a connection that was there. The kernel gives it up for the last thing that it heard of the
  * peer, be that a router's or its own "unreachable" (tcp(7), EHOSTUNREACH).
  */

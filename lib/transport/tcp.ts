@@ -2,7 +2,7 @@ import type { GrantedOptions, SocketTuning } from "../native/socket_tuning.ts";
 import { dial } from "./dial.ts";
 import { grantedAt, tuneListener } from "./listening.ts";
 import { SocketConnection } from "./socket_connection.ts";
-import { connectionError, listenError } from "./socket_error.ts";
+import { acceptError, listenError } from "./socket_error.ts";
 import {
   type Connection,
   type ConnectOptions,
@@ -57,7 +57,7 @@ class TcpListener implements Listener {
     try {
       return new SocketConnection(await this.#listener.accept(), { tuning: this.#tuning });
     } catch (cause) {
-      throw connectionError(cause, formatAddress(this.hostname, this.port));
+      throw acceptError(cause, formatAddress(this.hostname, this.port));
     }
   }
 

@@ -4,7 +4,7 @@ import type { GrantedOptions, SocketTuning } from "../native/socket_tuning.ts";
 import { dial } from "./dial.ts";
 import { grantedAt, tuneListener } from "./listening.ts";
 import { SocketConnection, tuneByRuntime } from "./socket_connection.ts";
-import { connectionError, listenError } from "./socket_error.ts";
+import { acceptError, listenError } from "./socket_error.ts";
 import { clientHandshakeError, serverHandshakeError, tlsError } from "./tls_error.ts";
 import {
   type Connection,
@@ -186,7 +186,7 @@ class TlsListener implements Listener {
       } catch (cause) {
         // Closed to make room for its successor.
         if (!this.#closed && (!this.#open || listener !== this.#listener)) continue;
-        throw connectionError(cause, formatAddress(this.hostname, this.port));
+        throw acceptError(cause, formatAddress(this.hostname, this.port));
       }
     }
   }

@@ -55,7 +55,10 @@ export interface SocketReport {
 export interface Listener {
   readonly hostname: string;
   readonly port: number;
-  /** The next connection. Rejects with TOO_MANY_FILES where descriptors ran out, CONNECTION_LOST once closed. */
+  /**
+   * The next connection. Rejects with CONNECTION_RESET where its peer left before it was accepted and the next may be
+   * there, TOO_MANY_FILES where descriptors ran out, CONNECTION_LOST once closed.
+   */
   accept(): Promise<Connection>;
   /** What the system has of the options of the listening socket; null where it can't be asked. */
   inspect?(): GrantedOptions | null;

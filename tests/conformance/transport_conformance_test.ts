@@ -17,6 +17,8 @@ interface Implementation {
   readonly make: () => Transport;
   /** Whether an abort reaches the peer as a reset. */
   readonly resets: boolean;
+  /** Whether connections are there before a listener accepts them, and the system tells that one is gone again. */
+  readonly waits?: true;
   /** Whether a system tells that nobody listens. */
   readonly refuses?: false;
   /** Whether a port is free again at once. */
@@ -29,7 +31,7 @@ const identity = await makeSelfSigned({ names: ["127.0.0.1"] });
 const anchor = { certificates: [identity.cert] };
 
 const implementations: readonly Implementation[] = [
-  { name: "tcp", make: () => new TcpTransport(), resets: native().sockets !== null },
+  { name: "tcp", make: () => new TcpTransport(), resets: native().sockets !== null, waits: true },
   { name: "tls", make: () => new TlsTransport({ identity, anchor }), resets: native().sockets !== null },
   // UDP answers nothing where nobody is, and the runtime gives a socket back when it collects its garbage.
   {
@@ -86,7 +88,7 @@ async function readSome(connection: Connection, length: number): Promise<string>
   return new TextDecoder().decode(buffer);
 }
 
-for (const { name, make, resets, refuses = true, frees = true, settled } of implementations) {
+for (const { name, make, resets, waits = false, refuses = true, frees = true, settled } of implementations) {
   const test = (behaviour: string, run: (transport: Transport) => Promise<void>, ignore = false) =>
     Deno.test({
       name: `${name}: ${behaviour}`,
@@ -165,6 +167,17 @@ for (const { name, make, resets, refuses = true, frees = true, settled } of impl
     assertEquals(error.subject, pair.far.remote);
     await assertFails(() => writeAll(pair.far, pattern(100)), "CONNECTION_RESET");
   }, !resets);
+
+  test("who left with a reset before it was accepted is named, and holds up nobody behind it", async (transport) => {
+    const listener = await transport.listen({ hostname: HOST, port: 0 });
+    const connect = () => transport.connect({ hostname: HOST, port: listener.port, ...DEADLINE });
+    for (let i = 0; i < 3; i++) (await connect()).abort();
+    const near = await connect();
+    for (let i = 0; i < 3; i++) await assertFails(() => listener.accept(), "CONNECTION_RESET");
+    const far = await listener.accept();
+    assertEquals(far.remote, near.local);
+    for (const open of [near, far, listener]) open.close();
+  }, !waits);
 
   test("reads and writes after an own close reject, those under way too", async (transport) => {
     using pair = await Pair.open(transport);

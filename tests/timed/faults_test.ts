@@ -1,5 +1,7 @@
 import { assert, assertEquals, assertLessOrEqual, assertMatch, assertStringIncludes } from "@std/assert";
 import { toText } from "@std/streams";
+import { native } from "../../lib/native/load.ts";
+import { TcpTransport } from "../../lib/transport/tcp.ts";
 import { eventually, fsh, names, scratch, ServerProcess, spawnFsh } from "../support/program.ts";
 
 /** (misses + 1) × interval = 1.2 s of silence; what a loaded machine adds is the rest. */
@@ -186,3 +188,24 @@ Deno.test("a server out of descriptors goes on accepting once some are free", as
   await server.logged(/accepting again/);
   assertEquals((await fsh(["ls", server.url])).code, 0);
 });
+
+for (const [scheme, args] of [["fsh", []], ["fshs", ["--tls"]]] as const) {
+  Deno.test(`${scheme}: clients that are gone before they are accepted hold up nobody`, {
+    ignore: native().sockets === null,
+  }, async () => {
+    await using home = await scratch();
+    const env = { XDG_CONFIG_HOME: home.path };
+    await using server = await ServerProcess.start({ args, env });
+    server.child.kill("SIGSTOP");
+    for (let i = 0; i < 100; i++) {
+      const gone = await new TcpTransport().connect({ hostname: "127.0.0.1", port: server.port, timeout: 5000 });
+      gone.abort();
+    }
+    server.child.kill("SIGCONT");
+    const begun = performance.now();
+    const trust = scheme === "fshs" ? ["--accept-new"] : [];
+    assertEquals((await fsh(["ls", ...trust, server.url], { env })).code, 0);
+    // A pause of a second for each of them, as where descriptors run out, would make it a minute and a half.
+    assertLessOrEqual(performance.now() - begun, 5000);
+  });
+}
