@@ -40,6 +40,11 @@ export class MemoryAccount {
     return this.#seated || this.#extra > 0;
   }
 
+  /** Whether there is an end to what it may hold. */
+  get isBounded(): boolean {
+    return this.#budget.bytes < Infinity;
+  }
+
   /** Whether others wait for memory. */
   get isWanted(): boolean {
     return this.#budget.isWanted;

@@ -42,23 +42,26 @@ export const getCommand = command({
     try {
       const { type, size, modified, mode } = reader.info;
       report.bytes = 0;
-      await stream.send("INFO", { type, size, modified, mode, offset: start });
+      // It need not be gone before the body begins: what fails then fails the body as well.
+      stream.send("INFO", { type, size, modified, mode, offset: start }).catch(() => {});
       const due = Math.min(length ?? Infinity, size - start);
       const begun = prefix.length > 0 ? start : 0;
-      const sum = await sendBody(stream, reader, {
+      await sendBody(stream, reader, {
         digest,
         size: due,
         begun,
         limiter,
         compress: compressMode(options),
         progress: (bytes) => report.bytes = (report.bytes ?? 0) + bytes,
+        end: async (sum) => {
+          if (sum.size !== begun + due) {
+            throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
+          }
+          // Of a part it is nobody's.
+          if (sum.size === size) report.digest = digestText(sum);
+          await stream.send("END", sum, { fin: true });
+        },
       });
-      if (sum.size !== begun + due) {
-        throw new FshError("SOURCE_CHANGED", { subject: path, detail: "it became shorter" });
-      }
-      // Of a part it is nobody's.
-      if (sum.size === size) report.digest = digestText(sum);
-      await stream.send("END", sum, { fin: true });
     } finally {
       reader.close();
     }

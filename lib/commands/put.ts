@@ -231,11 +231,13 @@ export async function put(
       limiter: options.limiter,
       compress: options.compress,
       progress: options.progress,
+      end: async (sum) => {
+        if (size !== null && sum.size !== size) {
+          throw new FshError("SOURCE_CHANGED", { detail: `${sum.size} bytes were left of ${size}` });
+        }
+        await stream.send("END", sum, { fin: true });
+      },
     });
-    if (size !== null && sum.size !== size) {
-      throw new FshError("SOURCE_CHANGED", { detail: `${sum.size} bytes were left of ${size}` });
-    }
-    await stream.send("END", sum, { fin: true });
     compareSums(sum, (await expect(stream, "END")).fields, path);
     return sum;
   });

@@ -24,6 +24,8 @@ export interface SendOptions {
   readonly limiter?: Rate | undefined;
   readonly progress?: Progress | undefined;
   readonly compress?: CompressMode | undefined;
+  /** Says what stands behind the body. Called once all of it was handed over, so that it goes along with the last of it. */
+  readonly end: (sum: Sum) => Promise<void>;
 }
 
 /** What comes next: a piece of a file that the system sends by itself, or bytes that are being read. */
@@ -32,7 +34,7 @@ type Piece =
   | { readonly reading: Soon<number | null>; readonly buffer: FrameBuffer };
 
 /**
- * Sends all of a source as DATA frames: the next chunk is read while this one is on its way, each behind room for its
+ * Sends all of a source as DATA frames, and its end: the next chunk is read while this one is on its way, each behind room for its
  * header, so that nothing is copied. What the system can send by itself is not even read. A chunk is read only once the
  * peer has granted room for it, so that no memory is held for a peer that takes nothing.
  */
@@ -41,7 +43,7 @@ export async function sendBody(
   source: Source,
   options: SendOptions,
 ): Promise<Sum> {
-  const { digest, limiter, compress = "never", progress } = options;
+  const { digest, limiter, compress = "never", progress, end } = options;
   let size = options.begun ?? 0;
   const compressor = new Compressor(compress);
   const pieces = new Pieces(stream, source, { ...options, compressor });
@@ -70,22 +72,31 @@ export async function sendBody(
         sent = stream.sendData(frame, { crc, compressor });
       }
       size += length;
-      // What is read meanwhile may fail, but the frame must be out before its buffer is free.
-      sent.catch(() => {});
       const ahead = pieces.ahead();
       const going: Piece = piece;
       piece = ahead;
-      await sent.finally(() => pieces.done(going));
+      const sum = ahead?.reading === null ? sumOf(digest, size) : null;
+      // The frame must be out before its buffer is free, whatever becomes of the rest.
+      const [out, ended] = await Promise.allSettled([sent, sum && end(sum)]);
+      pieces.done(going);
+      for (const one of [out, ended]) if (one.status === "rejected") throw one.reason;
       progress?.(length);
+      if (sum) return sum;
       piece ??= await pieces.next();
     }
-    return { size, algorithm: digest.algorithm, digest: digest.finish() };
+    const sum = sumOf(digest, size);
+    await end(sum);
+    return sum;
   } catch (error) {
     if (isError(error, "BAD_CRC", "DIGEST_MISMATCH")) source.forget?.();
     throw error;
   } finally {
     pieces.close(piece);
   }
+}
+
+function sumOf(digest: Digest, size: number): Sum {
+  return { size, algorithm: digest.algorithm, digest: digest.finish() };
 }
 
 /** Takes a body apart: each piece as large as stream, limiter and memory allow now. */

@@ -1,3 +1,5 @@
+import { promiseSteps } from "../base/promise_steps.ts";
+
 /** Until when an answer is of use. Most calls end long before: for them it is a flag and a list. */
 export class Deadline {
   #passed = false;
@@ -61,7 +63,7 @@ class Deadlines {
 
   /** Takes the timer back unless another deadline begins in a moment. */
   async #rest(): Promise<void> {
-    for (let step = 0; step < REST; step++) await null;
+    await promiseSteps(REST);
     this.#isResting = false;
     if (this.#running > 0) return;
     clearTimeout(this.#timer);

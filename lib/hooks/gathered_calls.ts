@@ -1,3 +1,4 @@
+import { promiseSteps } from "../base/promise_steps.ts";
 import { callWithin } from "./call_within.ts";
 import type { HookEvent } from "./event.ts";
 import { type FactName, type HookName, hookRow } from "./hooks.ts";
@@ -36,7 +37,7 @@ export class GatheredCalls<N extends HookName> {
 
   async #callSoon(): Promise<void> {
     // What comes of one read goes in one call: with many requests at once that is most of the cost.
-    for (let step = 0; step < GATHER; step++) await null;
+    await promiseSteps(GATHER);
     const waiting = this.#waiting;
     this.#waiting = [];
     for (let at = 0; at < waiting.length;) {

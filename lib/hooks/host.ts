@@ -64,11 +64,14 @@ export function makeEvent<N extends HookName>(hook: N, facts: EventFacts<N>): Ho
   return { hook, time: isoTime(), ...facts } as unknown as HookEvent<N>;
 }
 
-let lastTime = { at: NaN, text: "" };
+let last = { at: NaN, second: NaN, prefix: "", text: "" };
 
-/** The text is made once per millisecond: events come in bursts. */
+/** As toISOString gives it, which takes long: made once per second, the text once per millisecond, as events come in bursts. */
 function isoTime(): string {
   const at = Date.now();
-  if (at !== lastTime.at) lastTime = { at, text: new Date(at).toISOString() };
-  return lastTime.text;
+  if (at === last.at) return last.text;
+  const second = at - at % 1000;
+  const prefix = second === last.second ? last.prefix : new Date(second).toISOString().slice(0, -"000Z".length);
+  last = { at, second, prefix, text: `${prefix}${String(at - second).padStart(3, "0")}Z` };
+  return last.text;
 }

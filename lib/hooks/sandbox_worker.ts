@@ -1,5 +1,6 @@
 // The inside of a sandbox: a Worker without rights, in a process of its own. It talks by way of standard input and output.
 import { encodeUtf8 } from "../base/bytes.ts";
+import { promiseSteps } from "../base/promise_steps.ts";
 import { CallContext } from "./call_context.ts";
 import type { HookEvent } from "./event.ts";
 import { manifestOf, type Reply } from "./host.ts";
@@ -56,7 +57,7 @@ for await (const messages of sandboxMessages<ToSandbox>(stdin)) {
 
 /** Lets the answers that are there go. */
 async function breathe(): Promise<void> {
-  for (let step = 0; step < ANSWERED; step++) await null;
+  await promiseSteps(ANSWERED);
   await writer.flushed();
   breathed = performance.now();
 }

@@ -1,3 +1,4 @@
+import { promiseSteps } from "../base/promise_steps.ts";
 import type { Soon } from "../base/soon.ts";
 import { encodeSandboxMessages, type FromSandbox, hasBytes, type ToSandbox } from "./sandbox_message.ts";
 import { describeThrown } from "./thrown.ts";
@@ -41,7 +42,7 @@ export class SandboxWriter {
     this.#writing = true;
     try {
       // What comes of one read goes in one write: with many requests at once that is most of the cost.
-      for (let step = 0; step < GATHER; step++) await null;
+      await promiseSteps(GATHER);
       while (this.#waiting.length > 0) {
         for (const frame of framesOf(this.#next(), this.#room)) await this.#write(frame);
       }

@@ -163,10 +163,11 @@ export class ClassicWire {
   async #read(buffer: Uint8Array, limit: number, late: () => FshError): Promise<number | null> {
     const { load } = this.#options;
     while (load?.mustPause && !this.failure) await load.pause();
+    const begun = performance.now();
     const read = await this.#awaiting(limit, late, () => this.#connection.read(buffer));
     if (read === null) return null;
     this.received += read;
-    load?.read(read);
+    load?.read(read, performance.now() - begun);
     return read;
   }
 

@@ -8,6 +8,8 @@ import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
 /** Units that are spent in one go, so that nobody else waits longer than for these. */
 const AT_ONE_GO = 500;
+/** A read that was waited for longer, in milliseconds, gave everybody else a turn; what is there already takes less. */
+const TURN = 0.1;
 
 /** What keeps a server busy, and how that is shared among its sessions. */
 export class ServerLoad {
@@ -71,8 +73,9 @@ export class SessionLoad {
     if (cost > 0) this.#frames.spend(cost);
   }
 
-  /** Counts a read from the connection. */
-  read(bytes: number): void {
+  /** Counts a read from the connection, which was waited for so many milliseconds. */
+  read(bytes: number, waited: number): void {
+    if (waited > TURN) this.#inOneGo = 0;
     if (bytes < TINY_READ) this.#frames.spend(1);
   }
 

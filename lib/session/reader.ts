@@ -82,11 +82,12 @@ export class Reader {
       this.#room.relax(host.openStreams() === 0);
       const room = this.#room.grow({ ready: host.vitals() !== null });
       if (room) await this.#pause(room);
-      this.#room.awaitsFrame(this.#clock.now());
+      const begun = this.#clock.now();
+      this.#room.awaitsFrame(begun);
       const read = await this.#connection.read(this.#splitter.space());
       if (read === null) return host.state() === "failed" ? "failed" : "left";
       this.received += read;
-      this.#load?.read(read);
+      this.#load?.read(read, this.#clock.now() - begun);
       host.vitals()?.received();
       this.#splitter.filled(read);
     }

@@ -6,6 +6,8 @@ import { RECEIVE_SIZES, type Splitter } from "../wire/splitter.ts";
 
 /** Before READY no frame is larger; that much is a part of every session's share. */
 const UNREADY = RECEIVE_SIZES[1];
+/** What stays with a session that has nothing under way: where memory is counted, next to nothing. */
+const IDLE = { bounded: RECEIVE_SIZES[0], unbounded: RECEIVE_SIZES[1] };
 /** While others wait for memory, a receive buffer that is larger is given up as soon as there is little in it. */
 const MODEST = RECEIVE_SIZES[2];
 
@@ -39,7 +41,8 @@ export class ReceiveMemory {
 
   /** Gives a large buffer back where nobody needs it now. */
   relax(unused: boolean): void {
-    if (unused && this.#splitter.relax()) {
+    const { isBounded } = this.#account;
+    if (unused && this.#splitter.relax(isBounded ? IDLE.bounded : IDLE.unbounded)) {
       this.#lease?.release();
       this.#lease = null;
     } else if (this.#account.isWanted && this.#splitter.capacity > MODEST) this.#makeDo();

@@ -223,7 +223,9 @@ export class Stream implements CommandStream {
     if (metered) {
       this.#waitingSince = this.#host.now();
       this.#mayWait = name !== "DATA";
-      await this.#spend(cost);
+      // No wait where there is credit: what is sent next must not overtake it.
+      const granted = this.#spend(cost);
+      if (granted) await granted;
     }
     if (fin) this.#localFin = true;
     this.#handed++;
@@ -238,13 +240,16 @@ export class Stream implements CommandStream {
     if (fin) this.#settle();
   }
 
-  /** Takes credit, waiting for the peer to grant it. */
-  async #spend(bytes: number): Promise<void> {
-    if (this.#credit < bytes) {
-      await new Promise<void>((resolve, reject) => {
-        this.#creditWaiter = { bytes, resolve, reject };
-      });
-    }
+  /** Takes credit. Undefined, or a promise for when the peer has granted it. */
+  #spend(bytes: number): Promise<void> | undefined {
+    if (this.#credit < bytes) return this.#spendLater(bytes);
+    this.#credit -= bytes;
+  }
+
+  async #spendLater(bytes: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#creditWaiter = { bytes, resolve, reject };
+    });
     this.#credit -= bytes;
   }
 

@@ -1,5 +1,6 @@
 import type { Clock } from "../base/clock.ts";
 import { toFshError } from "../base/errors.ts";
+import { promiseSteps } from "../base/promise_steps.ts";
 import { type Connection, writeAll, writeWithRegion } from "../transport/transport.ts";
 import { MAX_DATA } from "../wire/frames.ts";
 import { SendQueue } from "./send_queue.ts";
@@ -9,6 +10,8 @@ const WAITED = 5;
 /** A DATA frame should not keep a PING waiting longer than this, in milliseconds, whatever the link. */
 const FRAME_TIME = 100;
 const MIN_CHUNK = 16 * 1024;
+/** Steps of promises for which the first frame waits for others of its turn: a whole small file is then one write. */
+const GATHER = 12;
 
 export interface WriterOptions {
   readonly clock: Clock;
@@ -58,6 +61,7 @@ export class Writer {
         if (next === "finish") return await this.#connection.closeWrite();
         if (next === "stop") return;
         await this.queue.ready();
+        await promiseSteps(GATHER);
         continue;
       }
       const begun = this.writingSince = clock.now();

@@ -107,12 +107,12 @@ export class Splitter {
     this.#end += bytes;
   }
 
-  /** Gives a large buffer back while nothing is under way; false where something is. */
-  relax(): boolean {
+  /** Goes over to a buffer of `size` while nothing is under way; false where something is. */
+  relax(size: number): boolean {
     if (this.pending > 0) return false;
-    if (this.#buffer.length > SMALL) {
+    if (this.#buffer.length > size) {
       free(this.#buffer);
-      this.#buffer = new Uint8Array(SMALL);
+      this.#buffer = new Uint8Array(size);
       this.#start = this.#end = 0;
     }
     return true;

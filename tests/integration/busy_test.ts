@@ -115,7 +115,7 @@ Deno.test("a session that is held back among hundreds is not taken for dead", as
   const crowd = Array.from({ length: 600 }, () => load.join());
   await peer.sendBytes(times(600, encodeMessage("PONG", 0, { nonce: 7 })));
   for (let slot = 0; slot < 50; slot++) {
-    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1, 0);
     clock.advance(100);
     await settle();
   }
@@ -128,6 +128,23 @@ Deno.test("a session that is held back among hundreds is not taken for dead", as
   peer.close();
   for (let i = 0; i < 40; i++) clock.advance(100), await settle();
   await session.ended;
+  load.close();
+});
+
+Deno.test("who asks for much in one go lets others have a turn; a read that was waited for was one", () => {
+  const load = new ServerLoad(new ManualClock());
+  const asked = { name: "GET", fin: false, stream: 1, crc: 0, payload: new Uint8Array() } as const;
+  const requestsUntilPause = (waited: number) => {
+    const session = load.join();
+    for (let count = 1; count < 500; count++) {
+      session.received(asked, 1);
+      if (session.mustPause) return count;
+      session.read(1000, waited);
+    }
+    return Infinity;
+  };
+  assertEquals(requestsUntilPause(0), 100);
+  assertEquals(requestsUntilPause(1), Infinity);
   load.close();
 });
 
@@ -161,7 +178,7 @@ Deno.test("a session that has ended does not wait for its turn to throw things a
     while (sending) await peer.sendBytes(new Uint8Array(100));
   })().catch(() => {});
   for (let slot = 0; slot < 30; slot++) {
-    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1, 0);
     clock.advance(100);
     await settle();
   }
@@ -170,7 +187,7 @@ Deno.test("a session that has ended does not wait for its turn to throw things a
   await flood;
   // Whatever it still waited for has come: from here on it asks for no more turns.
   for (let slot = 0; slot < 3; slot++) {
-    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1);
+    for (const one of crowd) for (let i = 0; i < 20; i++) one.read(1, 0);
     clock.advance(100);
     await settle();
   }
