@@ -34,9 +34,9 @@ type Piece =
   | { readonly reading: Soon<number | null>; readonly buffer: FrameBuffer };
 
 /**
- * Sends all of a source as DATA frames, and its end: the next chunk is read while this one is on its way, each behind room for its
- * header, so that nothing is copied. What the system can send by itself is not even read. A chunk is read only once the
- * peer has granted room for it, so that no memory is held for a peer that takes nothing.
+ * Sends all of a source as DATA frames, and its end: the next chunk is read while this one is on its way, each behind
+ * room for its header, so that nothing is copied. What the system can send by itself is not even read. A chunk is read
+ * only once the peer has granted room for it, so that no memory is held for a peer that takes nothing.
  */
 export async function sendBody(
   stream: CommandStream,
@@ -72,6 +72,7 @@ export async function sendBody(
         sent = stream.sendData(frame, { crc, compressor });
       }
       size += length;
+      sent.catch(() => {});
       const ahead = pieces.ahead();
       const going: Piece = piece;
       piece = ahead;

@@ -37,7 +37,10 @@ export interface CommandStream {
    * no memory is held meanwhile.
    */
   afford(bytes: number): Promise<void> | undefined;
-  /** Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. */
+  /**
+   * Sends a frame; resolves when it was handed to the system, metered ones after the peer has granted room. Throws, and does
+   * not reject, where the fields have no place in the frame.
+   */
   send<N extends FrameName>(
     name: N,
     fields: FrameFields<N>,

@@ -179,13 +179,19 @@ export class Stream implements CommandStream {
     return this.#waitingSince !== null && !this.#mayWait;
   }
 
-  async send<N extends FrameName>(
+  send<N extends FrameName>(
     name: N,
     fields: FrameFields<N>,
     options: { fin?: boolean; compressor?: Compressor } = {},
   ): Promise<void> {
-    const { fin = false, compressor } = options;
-    const bytes = encodeMessage(name, this.id, fields, fin);
+    return this.#sendEncoded(name, encodeMessage(name, this.id, fields, options.fin), options);
+  }
+
+  async #sendEncoded(
+    name: FrameName,
+    bytes: Uint8Array<ArrayBuffer>,
+    { fin = false, compressor }: { fin?: boolean; compressor?: Compressor },
+  ): Promise<void> {
     const packed = this.sendsZstd ? compressor?.compress(bytes) : null;
     if (packed) sealFrame(packed, name, this.id, { fin, zstd: true });
     const begun = this.#host.now();

@@ -1,12 +1,17 @@
-import { assertEquals, assertLessOrEqual } from "@std/assert";
+import { assertEquals, assertLessOrEqual, assertRejects } from "@std/assert";
 import { silentLog } from "../../lib/base/log.ts";
+import type { SafePath } from "../../lib/base/virtual_path.ts";
 import { Client } from "../../lib/client/client.ts";
 import { native } from "../../lib/native/load.ts";
 import { Server } from "../../lib/server/server.ts";
 import { LocalStorage } from "../../lib/storage/local.ts";
+import { MemoryStorage } from "../../lib/storage/memory.ts";
+import type { ReadOptions } from "../../lib/storage/storage.ts";
 import { MemoryTransport } from "../../lib/transport/memory.ts";
 import type { Connection } from "../../lib/transport/transport.ts";
 import { scratch } from "../support/program.ts";
+import { RunningServer } from "../support/running_server.ts";
+import { store } from "../support/stored_files.ts";
 
 /** Tells of each write of whoever listens. */
 class WatchedTransport extends MemoryTransport {
@@ -77,4 +82,21 @@ Deno.test({
     await server.close({ limit: 1000 });
     storage.close();
   },
+});
+
+Deno.test("a file of which something can't be told fails by itself, before any of it is sent", async () => {
+  class OddStorage extends MemoryStorage {
+    override async openRead(path: SafePath, options: ReadOptions = {}) {
+      const reader = await super.openRead(path, options);
+      return { ...reader, info: { ...reader.info, modified: path === "/odd" ? NaN : reader.info.modified } };
+    }
+  }
+  await using running = await RunningServer.start({ storage: new OddStorage() });
+  await store(running.storage, "/odd", "x");
+  await store(running.storage, "/even", "x");
+  const client = await running.client();
+  let opened = false;
+  await assertRejects(() => client.get("/odd", { open: () => ((opened = true), () => {}) }));
+  assertEquals(opened, false);
+  assertEquals((await client.get("/even", { open: () => () => {} })).size, 1);
 });
