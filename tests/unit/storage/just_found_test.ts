@@ -6,6 +6,11 @@ import { JustFound } from "../../../lib/storage/just_found.ts";
 const A = safePath("/a");
 const B = safePath("/b");
 
+/** Lets the turn of the event loop end, and the next one. */
+async function turns(): Promise<void> {
+  for (let i = 0; i < 2; i++) await new Promise<void>((resolve) => setImmediate(() => resolve()));
+}
+
 Deno.test("what was found is taken once, by the same path, in the same turn", async () => {
   const closed: number[] = [];
   const found = new JustFound((descriptor) => closed.push(descriptor));
@@ -13,11 +18,18 @@ Deno.test("what was found is taken once, by the same path, in the same turn", as
   found.put(B, 4);
   await Promise.resolve();
   assertEquals([found.take(B), found.take(B), closed], [4, undefined, []]);
-  await new Promise<void>((resolve) => setImmediate(() => resolve()));
+  await turns();
   assertEquals([found.take(A), closed], [undefined, [3]]);
   found.put(B, 5);
-  await new Promise<void>((resolve) => setImmediate(() => resolve()));
+  await turns();
   assertEquals(closed, [3, 5]);
+  // Also what is found once all before it was taken.
+  found.put(A, 6);
+  found.take(A);
+  await turns();
+  found.put(A, 7);
+  await turns();
+  assertEquals(closed, [3, 5, 7]);
 });
 
 Deno.test("the later one of a path counts, and nothing is left behind at the end", () => {
