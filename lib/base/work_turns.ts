@@ -1,12 +1,11 @@
 import type { Clock } from "./clock.ts";
 import { Turns } from "./concurrency.ts";
+import { Movers } from "./movers.ts";
 
 /** Milliseconds that a piece of heavy work may hold up everything else. */
 const TURN = 3;
 /** How much longer the rest after a turn is than the turn was: a transfer gets only most of what it is left. */
 const REST = 2;
-/** A transfer counts as moving for so many milliseconds after its last frame. */
-const MOVING = 50;
 /** Large files that one session may have read at once without sending them. */
 const AT_ONCE = 2;
 
@@ -36,14 +35,12 @@ export class WorkTurns {
   #closed = false;
   /** What the session had had that was last given a turn, in milliseconds: newcomers begin there. */
   #level = 0;
-  /** The session whose transfer moved last and when, and when one of any other did. */
-  #mover: WorkShare | null = null;
-  #moved = -Infinity;
-  #movedBefore = -Infinity;
+  readonly #movers: Movers<WorkShare>;
 
   constructor({ clock, after }: WorkTurnsOptions) {
     this.#clock = clock;
     this.#after = after;
+    this.#movers = new Movers(clock);
   }
 
   join(): WorkShare {
@@ -57,21 +54,17 @@ export class WorkTurns {
   }
 
   moved(share: WorkShare): void {
-    if (share !== this.#mover) {
-      this.#movedBefore = this.#moved;
-      this.#mover = share;
-    }
-    this.#moved = this.#clock.now();
+    this.#movers.moved(share);
   }
 
   /** Whether transfers move, others than those of `share`. */
   othersMove(share: WorkShare): boolean {
-    return this.#clock.now() - (share === this.#mover ? this.#movedBefore : this.#moved) < MOVING;
+    return this.#movers.othersMove(share);
   }
 
   /** Whether any transfers move. */
   get anyMove(): boolean {
-    return this.#clock.now() - this.#moved < MOVING;
+    return this.#movers.anyMove;
   }
 
   /** Undefined: the task may go on at once. */
@@ -149,10 +142,6 @@ export class WorkShare {
   /** A transfer of the session moved on. */
   moved(): void {
     this.#all.moved(this);
-  }
-
-  get othersMove(): boolean {
-    return this.#all.othersMove(this);
   }
 
   /** A request that may need turns, until its signal is aborted. */

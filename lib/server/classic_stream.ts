@@ -33,7 +33,6 @@ export class ClassicStream implements ServedStream {
   /** Whether something of the answer has gone out. */
   begun = false;
   readonly #wire: ClassicWire;
-  readonly #carriedBefore: number;
   readonly #incoming: number;
   readonly #givenUp = new AbortController();
   readonly #names: ClassicNames;
@@ -45,14 +44,14 @@ export class ClassicStream implements ServedStream {
     this.memory = memory;
     this.sendsRegions = zeroCopy && wire.sendsRegions;
     this.#wire = wire;
-    this.#carriedBefore = wire.carried;
+    wire.begin();
     this.#incoming = incoming;
     this.#names = new ClassicNames(memory);
   }
 
   /** Bytes of content, so far. */
   get moved(): number {
-    return this.#wire.carried - this.#carriedBefore;
+    return this.#wire.moved;
   }
 
   get signal(): AbortSignal {

@@ -39,6 +39,8 @@ export class ClassicWire {
   received = 0;
   sent = 0;
   carried = 0;
+  /** Of these, before the command began. */
+  #before = 0;
   /** Why the connection is of no use any more. */
   failure: FshError | null = null;
   readonly #connection: Connection;
@@ -132,8 +134,7 @@ export class ClassicWire {
   }
 
   async #hand(chunk: Uint8Array, sink: Sink): Promise<void> {
-    this.carried += chunk.length;
-    this.#options.load?.moved(chunk.length);
+    this.#moves(chunk.length);
     const busy = sink(chunk);
     if (busy) await busy;
   }
@@ -171,17 +172,30 @@ export class ClassicWire {
     return read;
   }
 
+  /** A command begins. */
+  begin(): void {
+    this.#before = this.carried;
+  }
+
+  /** Bytes of content of the command, so far. */
+  get moved(): number {
+    return this.carried - this.#before;
+  }
+
+  #moves(bytes: number): void {
+    this.#options.load?.moved(bytes, this.moved);
+    this.carried += bytes;
+  }
+
   /** Sends bytes; `content`: how many of them are a file's. */
   write(bytes: Uint8Array, content = 0): Promise<void> {
-    this.carried += content;
-    this.#options.load?.moved(content);
+    if (content > 0) this.#moves(content);
     return this.#send(() => writeAll(this.#connection, bytes, this.#moved));
   }
 
   /** Sends bytes and a piece of a file behind them. */
   writeRegion(bytes: Uint8Array, region: FileRegion): Promise<void> {
-    this.carried += region.length;
-    this.#options.load?.moved(region.length);
+    this.#moves(region.length);
     return this.#send(() => writeWholeRegion(this.#connection, bytes, { region, moved: this.#moved }));
   }
 

@@ -3,9 +3,12 @@ import { frameRow } from "../wire/frames.ts";
 
 /** A DATA frame of fewer bytes is a crumb: it costs more than it brings. */
 export const CRUMB = 4 * 1024;
-/** A request, in units of FrameShares: small when only requests are about, more while it would hold up transfers. */
-const REQUEST = { alone: 5, amidTransfers: 20 };
-/** And more for each that the session has unanswered beyond so many, up to a most: who reads no answers needs no more. */
+/**
+ * A request, in units of FrameShares: its work while it would hold up large transfers, next to nothing when only requests
+ * are about, as then there is nobody to keep time for.
+ */
+const REQUEST = { alone: 1, amidTransfers: 20 };
+/** Then each that the session has unanswered beyond so many adds to it, up to a most: who reads no answers needs no more. */
 const UNANSWERED = { free: 16, each: 2, most: 200 };
 /** A request that was cancelled or refused: it was begun for nothing, and took most of a millisecond. */
 export const IN_VAIN = 250;
@@ -23,7 +26,7 @@ export interface CostOptions {
   readonly unanswered: number;
   /** The session's last answer was a refusal, which the next one will be, too, most likely. */
   readonly refused: boolean;
-  /** Whether transfers of other sessions move. */
+  /** Whether large transfers of other sessions move. */
   readonly othersMove: () => boolean;
 }
 
@@ -34,9 +37,10 @@ export function frameCost(frame: RawFrame, { unanswered, refused, othersMove }: 
   const unpacked = bomb ? Math.ceil(payload.length / UNPACKED) : 0;
   if (name === "DATA") return unpacked + (payload.length < CRUMB ? 1 : 0);
   if (frameRow(name).on === "opens") {
-    const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
     const inVain = refused ? IN_VAIN : 0;
-    return unpacked + more + inVain + (othersMove() ? REQUEST.amidTransfers : REQUEST.alone);
+    if (!othersMove()) return unpacked + inVain + REQUEST.alone;
+    const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
+    return unpacked + inVain + REQUEST.amidTransfers + more;
   }
   return unpacked + (name === "CANCEL" ? IN_VAIN : 1);
 }

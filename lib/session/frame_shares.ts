@@ -43,7 +43,7 @@ export class FrameShares {
     this.clock = clock;
   }
 
-  /** `othersMove`: whether transfers of other sessions move now. */
+  /** `othersMove`: whether large transfers of other sessions move now. */
   join(othersMove: () => boolean): FrameShare {
     return new FrameShare(this, othersMove);
   }

@@ -1,24 +1,30 @@
 import type { Clock } from "../base/clock.ts";
 import { EventLoop } from "../base/event_loop.ts";
+import { Movers } from "../base/movers.ts";
 import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
+import { frameRow } from "../wire/frames.ts";
 import { FloodLimit } from "./flood_limit.ts";
-import { CRUMB, frameCost, IN_VAIN, TINY_READ, WASTE } from "./frame_costs.ts";
+import { frameCost, IN_VAIN, TINY_READ, WASTE } from "./frame_costs.ts";
 import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
-/** Units that are spent in one go, so that nobody else waits longer than for these. */
-const AT_ONE_GO = 500;
+/** Units that are spent and requests that are taken in one go, so that nobody else waits longer than for these. */
+const AT_ONE_GO = { units: 500, requests: 100 };
 /** A read that was waited for longer, in milliseconds, gave everybody else a turn; what is there already takes less. */
 const TURN = 0.1;
+/** Bytes of content from which on a transfer is a large one. Many small ones are requests, above all. */
+const LARGE = 256 * 1024;
 
 /** What keeps a server busy, and how that is shared among its sessions. */
 export class ServerLoad {
   readonly work: WorkTurns;
   readonly #clock: Clock;
   readonly #frames: FrameShares;
+  readonly #large: Movers<SessionLoad>;
   readonly #loop = new EventLoop();
 
   constructor(clock: Clock) {
+    this.#large = new Movers(clock);
     this.#clock = clock;
     this.work = new WorkTurns({ clock, after: (call) => this.#loop.after(call) });
     this.#frames = new FrameShares(clock);
@@ -32,8 +38,13 @@ export class ServerLoad {
   }
 
   join(): SessionLoad {
-    const work = this.work.join();
-    return new SessionLoad(this.#frames.join(() => work.othersMove), { work, clock: this.#clock, loop: this.#loop });
+    return new SessionLoad({
+      frames: this.#frames,
+      work: this.work.join(),
+      large: this.#large,
+      clock: this.#clock,
+      loop: this.#loop,
+    });
   }
 }
 
@@ -41,22 +52,35 @@ export class ServerLoad {
 export class SessionLoad {
   readonly work: WorkShare;
   readonly #frames: FrameShare;
+  readonly #large: Movers<SessionLoad>;
   readonly #loop: EventLoop;
   readonly #pings: FloodLimit;
   readonly #cancels: FloodLimit;
-  #inOneGo = 0;
+  readonly #inOneGo = { units: 0, requests: 0 };
   /** The last answer was a refusal. */
   #refused = false;
 
   constructor(
-    frames: FrameShare,
-    options: { readonly work: WorkShare; readonly clock: Clock; readonly loop: EventLoop },
+    options: {
+      readonly frames: FrameShares;
+      readonly work: WorkShare;
+      /** Sessions whose large transfers move. */
+      readonly large: Movers<SessionLoad>;
+      readonly clock: Clock;
+      readonly loop: EventLoop;
+    },
   ) {
-    this.#frames = frames;
+    this.#frames = options.frames.join(() => this.#othersMove);
+    this.#large = options.large;
     this.#loop = options.loop;
     this.work = options.work;
     this.#pings = new FloodLimit("PING", options.clock);
     this.#cancels = new FloodLimit("CANCEL", options.clock);
+  }
+
+  /** Whether large transfers of other sessions move. */
+  get #othersMove(): boolean {
+    return this.#large.othersMove(this);
   }
 
   /**
@@ -67,15 +91,15 @@ export class SessionLoad {
   received(frame: RawFrame, unanswered: number): void {
     if (frame.name === "PING") this.#pings.count();
     else if (frame.name === "CANCEL") this.#cancels.count();
-    else if (frame.name === "DATA" && frame.payload.length >= CRUMB) this.moved(frame.payload.length);
-    const cost = frameCost(frame, { unanswered, refused: this.#refused, othersMove: () => this.work.othersMove });
-    this.#inOneGo += cost;
+    const cost = frameCost(frame, { unanswered, refused: this.#refused, othersMove: () => this.#othersMove });
+    this.#inOneGo.units += cost;
+    if (frameRow(frame.name).on === "opens") this.#inOneGo.requests++;
     if (cost > 0) this.#frames.spend(cost);
   }
 
   /** Counts a read from the connection, which was waited for so many milliseconds. */
   read(bytes: number, waited: number): void {
-    if (waited > TURN) this.#inOneGo = 0;
+    if (waited > TURN) this.#begin();
     if (bytes < TINY_READ) this.#frames.spend(1);
   }
 
@@ -98,20 +122,27 @@ export class SessionLoad {
     this.#refused = false;
   }
 
-  /** Content was moved, either way. */
-  moved(bytes: number): void {
+  /** Content of a transfer was moved, either way; before that, of the same, `before` bytes were. */
+  moved(bytes: number, before: number): void {
     this.#frames.earn(bytes);
     this.work.moved();
+    if (before + bytes >= LARGE) this.#large.moved(this);
   }
 
   /** Whether others should be heard first. */
   get mustPause(): boolean {
-    return this.#inOneGo >= AT_ONE_GO || this.#frames.isOver;
+    const { units, requests } = this.#inOneGo;
+    return units >= AT_ONE_GO.units || requests >= AT_ONE_GO.requests || this.#frames.isOver;
+  }
+
+  /** Others have had a turn. */
+  #begin(): void {
+    this.#inOneGo.units = this.#inOneGo.requests = 0;
   }
 
   /** Resolves when the session may be read on: whether it had had more than its part. */
   async pause(): Promise<boolean> {
-    this.#inOneGo = 0;
+    this.#begin();
     const over = this.#frames.isOver;
     if (over) await this.#frames.wait();
     else await new Promise<void>((resolve) => this.#loop.after(resolve));

@@ -34,6 +34,7 @@ import {
   type Identity,
   type Terms,
 } from "./handshake.ts";
+import { CRUMB } from "./frame_costs.ts";
 import type { SessionLoad } from "./load.ts";
 import { Reader, type ReaderHost } from "./reader.ts";
 import { isSecure } from "./secure.ts";
@@ -376,7 +377,9 @@ export class Session implements RequestOpener {
     if (frame.name === "DATA") {
       this.#overhead += HEADER_BYTES;
       this.#vitals?.progressed();
-      return this.#streams.of(frame.name, frame.stream)?.receiveData(frame.payload, frame.crc);
+      const stream = this.#streams.of(frame.name, frame.stream);
+      if (frame.payload.length >= CRUMB) this.#options.load?.moved(frame.payload.length, stream?.moved ?? 0);
+      return stream?.receiveData(frame.payload, frame.crc);
     }
     if (!frameRow(frame.name).metered) this.#overhead += HEADER_BYTES + frame.payload.length;
     this.#dispatch(decodeMessage(frame), frame.payload.length);
@@ -576,10 +579,11 @@ export class Session implements RequestOpener {
     const sendsZstd = () => this.#terms?.capabilities.includes(ZSTD) === true;
     return {
       memory: this.#memory,
-      transmit: (stream, name, bytes, region) => {
-        if (this.#trace) this.#traceFrame("sent", name, stream, bytes.length + (region?.length ?? 0));
-        if (name === "DATA") this.#options.load?.moved(bytes.length + (region?.length ?? 0));
-        return this.#writer.queue.push(stream, bytes, region);
+      transmit: ({ id, moved }, name, bytes, region) => {
+        const length = bytes.length + (region?.length ?? 0);
+        if (this.#trace) this.#traceFrame("sent", name, id, length);
+        if (name === "DATA") this.#options.load?.moved(length, moved);
+        return this.#writer.queue.push(id, bytes, region);
       },
       sendsRegions: this.#connection.writeFile !== undefined && this.#options.zeroCopy !== false,
       get sendsZstd() {

@@ -27,7 +27,7 @@ export interface StreamHost {
   /** What the session may hold. */
   readonly memory: MemoryAccount;
   /** Queues a frame behind the stream's earlier ones, its payload perhaps from a file; resolves once it was written. */
-  transmit(stream: number, name: FrameName, bytes: Uint8Array, region?: FileRegion): Promise<void>;
+  transmit(stream: Stream, name: FrameName, bytes: Uint8Array, region?: FileRegion): Promise<void>;
   /** Whether payloads can come from files. */
   readonly sendsRegions: boolean;
   /** Whether the peer takes compressed frames. */
@@ -235,7 +235,7 @@ export class Stream implements CommandStream {
     }
     if (fin) this.#localFin = true;
     this.#handed++;
-    await this.#host.transmit(this.id, name, bytes, region).catch((error) => {
+    await this.#host.transmit(this, name, bytes, region).catch((error) => {
       // Where the stream is over, its connection may have gone with it; why the stream is over says more.
       throw this.#failure ?? error;
     });

@@ -93,7 +93,7 @@ Deno.test("whoever goes on asking for files that can't be had is held back befor
   }
   for (let i = 0; i < 20; i++) await settle();
   const refused = running.logged("failed").length;
-  assert(refused > 0 && refused < 40, `${refused} of ${asked} were looked at`);
+  assert(refused > 0 && refused < 80, `${refused} of ${asked} were looked at`);
   // Others are answered meanwhile.
   assertEquals((await client.stat("/file")).type, "file");
   source.go();
@@ -145,6 +145,31 @@ Deno.test("who asks for much in one go lets others have a turn; a read that was 
   };
   assertEquals(requestsUntilPause(0), 100);
   assertEquals(requestsUntilPause(1), Infinity);
+  load.close();
+});
+
+Deno.test("many who get small files hold nobody up, and are not held back, but while a large transfer moves", () => {
+  const clock = new ManualClock();
+  const load = new ServerLoad(clock);
+  const sessions = [load.join(), load.join(), load.join()];
+  const asked = { name: "GET", fin: false, stream: 1, crc: 0, payload: new Uint8Array() } as const;
+  const getsUntilPause = (ahead: () => void) => {
+    clock.advance(1000);
+    for (let count = 0; count < 1000; count++) {
+      ahead();
+      for (const session of sessions) {
+        session.read(1000, 1);
+        session.received(asked, 1);
+        if (session.mustPause) return count;
+        session.moved(1024, 0);
+      }
+    }
+    return Infinity;
+  };
+  const other = load.join();
+  assertEquals(getsUntilPause(() => {}), Infinity);
+  assertEquals(getsUntilPause(() => other.moved(16 * 1024, 100 * 1024)), Infinity);
+  assertLessOrEqual(getsUntilPause(() => other.moved(16 * 1024, 1024 * 1024)), 100);
   load.close();
 });
 

@@ -20,7 +20,7 @@ export class RecordingHost implements StreamHost {
   held = false;
   #waiting: { resolve: () => void; reject: (error: Error) => void }[] = [];
 
-  transmit(_stream: number, name: FrameName): Promise<void> {
+  transmit(_stream: unknown, name: FrameName): Promise<void> {
     this.sent.push(name);
     if (!this.held) return Promise.resolve();
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
