@@ -45,7 +45,9 @@ was let in, \`user\` (\`name\`, \`home\`, \`access\`, \`expires\`, \`attributes\
 hook. A hook is called with \`(event, context)\`; the context has \`options\`, \`signal\` and \`log\`.
 
 Decide hooks are waited for, plugin after plugin in the order of the command line. A hook that throws, or gives no answer
-within its deadline, refuses, unless the plugin names it in \`failOpen\`. Observe hooks are told afterwards, through a
+within its deadline, refuses, unless the plugin names it in \`failOpen\`. A plugin that names a decide hook in \`ahead\` may
+be asked before those in front of it have answered, and about what they then refuse; its answer still counts in its turn.
+Observe hooks are told afterwards, through a
 bounded queue, and slow nobody.
 `;
   for (const name of HOOK_NAMES) {

@@ -84,6 +84,12 @@ export class HookSet {
     if (this.#retired && this.#users === 0) this.#unused.resolve();
   }
 
+  /** Before `rule` is asked about these same objects, maybe: plugins that may be asked ahead are. */
+  foresee<N extends RulingHook>(hook: N, all: readonly EventFacts<N>[]): void {
+    const asking: { readonly [H in RulingHook]: Inquirer<H, Ruling> } = this.#asking;
+    asking[hook].foresee(all);
+  }
+
   /**
    * Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. No promise where
    * all answers are in the cache.

@@ -64,6 +64,6 @@ class Calls {
 }
 
 /** What is needed to ask a plugin; all else of it may hold what can't be cloned. */
-function needed({ name, hooks, methods, cache, deadlines, failOpen }: Manifest): Manifest {
-  return { name, description: "", hooks, methods, permissions: {}, options: {}, cache, deadlines, failOpen };
+function needed({ name, hooks, methods, cache, deadlines, failOpen, ahead }: Manifest): Manifest {
+  return { name, description: "", hooks, methods, permissions: {}, options: {}, cache, deadlines, failOpen, ahead };
 }

@@ -16,6 +16,7 @@ export interface Manifest {
   /** Milliseconds. */
   readonly deadlines: { readonly [N in HookName]?: number };
   readonly failOpen: readonly DecideHook[];
+  readonly ahead: readonly DecideHook[];
 }
 
 /** What a plugin answered to one event, or why it did not. */
@@ -56,6 +57,7 @@ export function manifestOf(plugin: Plugin, hooks: readonly HookName[]): Manifest
     cache: plugin.cache ?? {},
     deadlines: plugin.deadlines ?? {},
     failOpen: plugin.failOpen ?? [],
+    ahead: plugin.ahead ?? [],
   };
 }
 

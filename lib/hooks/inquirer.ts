@@ -3,7 +3,7 @@ import type { Soon } from "../base/soon.ts";
 import { AnswerCache } from "./answer_cache.ts";
 import { Conclusions } from "./conclusions.ts";
 import type { DecisionCache } from "./decision_cache.ts";
-import type { EventFacts } from "./event.ts";
+import type { EventFacts, HookEvent } from "./event.ts";
 import { GatheredCalls } from "./gathered_calls.ts";
 import type { DecideHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
@@ -29,6 +29,8 @@ interface Asked<N extends DecideHook> {
   readonly calls: GatheredCalls<N>;
   /** For which its answers hold. */
   readonly seconds: number;
+  /** Whether it may be asked before its turn. */
+  readonly ahead: boolean;
 }
 
 /** Asks the plugins that have one hook for decisions, as far as it does not know them from before. */
@@ -40,6 +42,10 @@ export class Inquirer<N extends DecideHook, T> {
   readonly log: Log;
   /** None where a conclusion says as much. */
   readonly answers: AnswerCache<N> | null;
+  /** Whether any of the plugins may be asked before its turn. */
+  readonly anyAhead: boolean;
+  /** What was asked ahead. */
+  readonly #foreseen = new WeakMap<EventFacts<N>, Questions<N>>();
   /** Where nobody has to be asked again. */
   readonly #conclusions: Conclusions<N, T> | null;
 
@@ -51,16 +57,45 @@ export class Inquirer<N extends DecideHook, T> {
     this.fold = fold;
     this.log = log;
     this.plugins = hosts.map((host) => {
-      return { host, calls: new GatheredCalls(host, hook), seconds: host.manifest.cache[hook] ?? 0 };
+      const { cache, ahead } = host.manifest;
+      return {
+        host,
+        calls: new GatheredCalls(host, hook),
+        seconds: cache[hook] ?? 0,
+        ahead: ahead.includes(hook),
+      };
     });
+    this.anyAhead = this.plugins.some(({ ahead }) => ahead);
     const isKept = hosts.length > 0 && this.plugins.every(({ seconds }) => seconds > 0);
     this.#conclusions = isKept ? new Conclusions(hook, cache) : null;
     this.answers = isKept && hosts.length === 1 ? null : new AnswerCache(hook, cache);
   }
 
   /**
-   * Asks one plugin after the other about each of these, as long as it is open. No promise where all that was needed is
-   * known, so that whoever asks goes on at once.
+   * Asks those plugins that may be asked ahead, for whoever is about to `ask` of these same objects, maybe: what they
+   * answer is taken then.
+   */
+  foresee(all: readonly EventFacts<N>[]): void {
+    if (!this.anyAhead) return;
+    for (const facts of all) {
+      if (this.#conclusions?.get(facts) === undefined) this.#foreseen.set(facts, this.askAhead(facts, 0));
+    }
+  }
+
+  /** Questions to the plugins from number `from` on that may be asked before their turn, at their numbers. */
+  askAhead(facts: EventFacts<N>, from: number): Questions<N> {
+    const questions: Questions<N> = [];
+    for (let at = from; at < this.plugins.length; at++) {
+      const asked = this.plugins[at] as Asked<N>;
+      if (!asked.ahead || (asked.seconds > 0 && this.answers?.get(asked.host, facts))) continue;
+      questions[at] = new Question(asked.calls, makeEvent(this.hook, facts));
+    }
+    return questions;
+  }
+
+  /**
+   * Asks one plugin after the other about each of these, as long as it is open; those that may be asked ahead with the
+   * first. No promise where all that was needed is known, so that whoever asks goes on at once.
    */
   ask(all: readonly EventFacts<N>[]): Soon<T[]> {
     const values: T[] = [];
@@ -78,6 +113,7 @@ export class Inquirer<N extends DecideHook, T> {
         continue;
       }
       const inquiry = new Inquiry(this, facts, (value) => settle(index, value));
+      inquiry.early = this.#foreseen.get(facts) ?? null;
       if (inquiry.goOn()) values[index] = this.keep(inquiry);
       else open++;
     }
@@ -91,7 +127,29 @@ export class Inquirer<N extends DecideHook, T> {
   }
 }
 
-/** One question on its way through the plugins. */
+/** What a plugin is asked before anybody needs its answer. */
+class Question<N extends DecideHook> {
+  #reply: Reply | null = null;
+  #needed: ((reply: Reply) => void) | null = null;
+
+  constructor(calls: GatheredCalls<N>, event: HookEvent<N>) {
+    calls.ask(event, (reply) => {
+      this.#reply = reply;
+      this.#needed?.(reply);
+    });
+  }
+
+  /** The reply; null: `later` gets it. */
+  take(later: (reply: Reply) => void): Reply | null {
+    this.#needed = later;
+    return this.#reply;
+  }
+}
+
+/** By the number of the plugin. */
+type Questions<N extends DecideHook> = (Question<N> | undefined)[];
+
+/** One matter on its way through the plugins. */
 class Inquiry<N extends DecideHook, T> {
   readonly facts: EventFacts<N>;
   readonly #inquirer: Inquirer<N, T>;
@@ -99,6 +157,8 @@ class Inquiry<N extends DecideHook, T> {
   value: T;
   /** As `performance.now()` has it: how long all answers so far hold. */
   until = Infinity;
+  /** What plugins were asked ahead, about the facts as they were at the beginning. */
+  early: Questions<N> | null = null;
   /** Of the plugin whose turn it is. */
   #at = 0;
 
@@ -111,22 +171,38 @@ class Inquiry<N extends DecideHook, T> {
 
   /** Goes from plugin to plugin as far as answers are known; false: one was asked, and `settle` is called at the end. */
   goOn(): boolean {
-    const { hook, fold, plugins, answers } = this.#inquirer;
+    const { hook, fold, plugins, answers, anyAhead } = this.#inquirer;
     for (; this.#at < plugins.length && fold.isOpen(this.value); this.#at++) {
       const asked = plugins[this.#at] as Asked<N>;
       const told = fold.tell(this.facts, this.value);
       const kept = asked.seconds > 0 ? answers?.get(asked.host, told) : undefined;
-      if (!kept) {
-        asked.calls.ask(makeEvent(hook, told), (reply) => this.#answered(asked, told, reply));
+      if (kept) {
+        this.#take({ answer: kept.value }, asked);
+        this.until = Math.min(this.until, kept.until);
+        continue;
+      }
+      const answered = (reply: Reply) => this.#answered(asked, told, reply);
+      if (anyAhead) this.early ??= this.#inquirer.askAhead(this.facts, this.#at);
+      // Asked about something else, its answer is none to this.
+      const question = told === this.facts ? this.early?.[this.#at] : undefined;
+      if (!question) {
+        asked.calls.ask(makeEvent(hook, told), answered);
         return false;
       }
-      this.#take({ answer: kept.value }, asked);
-      this.until = Math.min(this.until, kept.until);
+      const reply = question.take(answered);
+      if (!reply) return false;
+      this.#learn(asked, told, reply);
     }
     return true;
   }
 
   #answered(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
+    this.#learn(asked, told, reply);
+    this.#at++;
+    if (this.goOn()) this.#settle(this.#inquirer.keep(this));
+  }
+
+  #learn(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
     const { answers } = this.#inquirer;
     const { host, seconds } = asked;
     // An answer that means nothing is a failure, and those are not kept.
@@ -134,8 +210,6 @@ class Inquiry<N extends DecideHook, T> {
     const until = holds ? performance.now() + seconds * 1000 : 0;
     if (holds && "answer" in reply) answers?.set(host, told, { value: reply.answer, until });
     this.until = Math.min(this.until, until);
-    this.#at++;
-    if (this.goOn()) this.#settle(this.#inquirer.keep(this));
   }
 
   #take(reply: Reply, { host: { manifest: { name, failOpen } } }: Asked<N>): boolean {

@@ -80,6 +80,11 @@ export interface Plugin {
   readonly deadlines?: { readonly [N in HookName]?: number };
   /** Hooks whose failure (a throw, a missed deadline) counts as no opinion instead of a refusal. */
   readonly failOpen?: readonly DecideHook[];
+  /**
+   * Hooks that may be asked before the plugins in front of this one have answered, and about what those then refuse, as the
+   * event alone decides and asking changes nothing: a request then waits for all such plugins at once. Not `authenticate`.
+   */
+  readonly ahead?: readonly DecideHook[];
   /** Called once, before the first hook. */
   start?(setup: PluginSetup): void | Promise<void>;
   /** Called once, after the last hook. */

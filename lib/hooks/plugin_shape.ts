@@ -12,6 +12,7 @@ const KNOWN = [
   "cache",
   "deadlines",
   "failOpen",
+  "ahead",
   "start",
   "stop",
 ];
@@ -47,6 +48,7 @@ export function asPlugin(exported: unknown): Plugin {
       if (!isHook(hook) || hookRow(hook).kind !== "decide") throw new TypeError(`failOpen: ${hook} does not decide`);
     }
   }
+  if (plugin.ahead !== undefined) checkAhead(texts(plugin.ahead, "ahead"));
   for (const name of ["start", "stop"]) {
     if (plugin[name] !== undefined && typeof plugin[name] !== "function") {
       throw new TypeError(`${name} must be a function`);
@@ -121,6 +123,15 @@ function checkKept(cache: unknown): void {
   for (const name of Object.keys(cache ?? {})) {
     if (isHook(name) && hookRow(name).facts.includes("chunk")) {
       throw new TypeError(`cache.${name}: what was said of one chunk does not hold for another; leave it out`);
+    }
+  }
+}
+
+function checkAhead(hooks: readonly string[]): void {
+  for (const name of hooks) {
+    if (!isHook(name) || hookRow(name).kind !== "decide") throw new TypeError(`ahead: ${name} does not decide`);
+    if (hookRow(name).facts.includes("password")) {
+      throw new TypeError(`ahead: ${name}: credentials go to one plugin after the other; leave it out`);
     }
   }
 }

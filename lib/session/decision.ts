@@ -1,5 +1,6 @@
 import { type ErrorName, FshError, toFshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
+import type { EventFacts } from "../hooks/event.ts";
 import type { Place } from "./command.ts";
 import type { Question } from "./evaluator.ts";
 
@@ -42,6 +43,8 @@ export class Case implements Decision {
   real: SafePath;
   target: string | undefined;
   error: FshError | null = null;
+  /** What plugins were asked about it before its path was known for good; null where none were. */
+  foreseen: EventFacts<"authorize"> | null = null;
 
   constructor(question: Asked, place?: Place) {
     const path = question.path ?? place?.asked ?? "";

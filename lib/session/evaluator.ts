@@ -1,6 +1,6 @@
 import type { Soon } from "../base/soon.ts";
 import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
-import type { EventSession, User } from "../hooks/event.ts";
+import type { EventFacts, EventSession, User } from "../hooks/event.ts";
 import type { Mapping, Ruling } from "../hooks/folds.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -55,7 +55,10 @@ export class Evaluator {
     for (const one of cases) one.attempt("path", () => this.#begin(one));
     // What is known at once is not waited for: a wait takes longer than the rest of it.
     const mapping = this.#mapAll(cases);
-    if (mapping) await mapping;
+    if (mapping) {
+      this.#foresee(cases);
+      await mapping;
+    }
     for (const one of cases) this.#mayAtAll(one);
     const ruling = this.#authorize(cases, (one) => one.virtual);
     if (ruling) await ruling;
@@ -172,13 +175,30 @@ export class Evaluator {
     }
   }
 
+  /** Most paths stay what they are: plugins that may be asked ahead can say as much while others look at the path. */
+  #foresee(cases: readonly Case[]): void {
+    const { hooks } = this.#options;
+    if (!hooks.has("authorize")) return;
+    const facts: EventFacts<"authorize">[] = [];
+    for (const one of cases) {
+      if (one.isOpen) facts.push(one.foreseen = this.#factsOf(one, one.virtual));
+    }
+    hooks.foresee("authorize", facts);
+  }
+
+  #factsOf({ question: { command, size }, target }: Case, path: SafePath): EventFacts<"authorize"> {
+    const { session, user } = this.#options;
+    return { session, user, command, path, target, size };
+  }
+
   #authorize(cases: readonly Case[], pathOf: (one: Case) => SafePath): Promise<void> | undefined {
-    const { hooks, session, user } = this.#options;
+    const { hooks } = this.#options;
     if (!hooks.has("authorize")) return;
     const open = cases.filter((one) => one.isOpen);
     const facts = open.map((one) => {
-      const { command, size } = one.question;
-      return { session, user, command, path: pathOf(one), target: one.target, size };
+      const { foreseen, target } = one;
+      const path = pathOf(one);
+      return foreseen?.path === path && foreseen.target === target ? foreseen : this.#factsOf(one, path);
     });
     const known = inBatches(facts, (batch) => hooks.rule("authorize", batch));
     const take = (rulings: readonly Ruling[]) => {

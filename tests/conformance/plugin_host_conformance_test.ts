@@ -23,6 +23,7 @@ export default definePlugin({
   cache: { filterPath: 5 },
   deadlines: { authorize: 700 },
   failOpen: ["content"],
+  ahead: ["authorize"],
   methods: ["token"],
   start({ options, log }) {
     started = String(options.reason);
@@ -105,13 +106,14 @@ function authorize(path: string) {
 for (const kind of ["in process", "sandbox"] as const) {
   Deno.test(`${kind}: says what the plugin is`, async () => {
     await using running = await run(kind);
-    const { name, description, hooks, cache, deadlines, failOpen, methods } = running.host.manifest;
+    const { name, description, hooks, cache, deadlines, failOpen, ahead, methods } = running.host.manifest;
     assertEquals({ name, description }, { name: "subject", description: "what is tried here" });
     assertEquals(hooks, ["authenticate", "authorize", "content", "log"]);
-    assertEquals({ cache, deadlines, failOpen, methods }, {
+    assertEquals({ cache, deadlines, failOpen, ahead, methods }, {
       cache: { filterPath: 5 },
       deadlines: { authorize: 700 },
       failOpen: ["content"],
+      ahead: ["authorize"],
       methods: ["token"],
     });
   });

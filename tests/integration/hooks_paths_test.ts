@@ -114,6 +114,7 @@ const manifest = {
   cache: {},
   deadlines: {},
   failOpen: [],
+  ahead: [],
 };
 
 /** Runs with a server over TREE and one plugin; with `noted`, authorizations stand among the storage's notes. */

@@ -83,6 +83,41 @@ Deno.test("decisions that may be kept are asked for once in a session", async ()
   });
 });
 
+Deno.test("rules that may be asked ahead are, while the path is looked at; what it becomes they are asked anew", async () => {
+  let answer = () => {};
+  const seen: string[] = [];
+  const maps = pluginOf({
+    filterPath: ({ path }) =>
+      new Promise((resolve) =>
+        answer = () => resolve(path === "/alice/x" ? "/bob/x" : path === "/bob/x" ? null : path)
+      ),
+  }, { name: "maps" });
+  const rules = pluginOf({
+    authorize({ path }) {
+      seen.push(path);
+      return { allow: path !== "/bob/x" };
+    },
+  }, { name: "rules", ahead: ["authorize"] });
+  await withServer([maps, rules], async (client, server) => {
+    const asking = async (path: string, expected: readonly string[]) => {
+      const stat = client.stat(path).then(({ size }) => size, (error) => error.error);
+      await eventually("rules to be asked", 2000, () => seen.length > 0);
+      assertEquals(seen, [path]);
+      assertEquals(server.notes, []);
+      answer();
+      const outcome = await stat;
+      assertEquals(seen.splice(0), expected);
+      return outcome;
+    };
+    assertEquals(await asking("/alice/d/y", ["/alice/d/y"]), 2);
+    assertEquals(server.touched(), ["stat /alice/d/y"]);
+    // What was said of the one name is no leave to go where it leads.
+    assertEquals(await asking("/alice/x", ["/alice/x", "/bob/x"]), "NOT_PERMITTED");
+    assertEquals(await asking("/bob/x", ["/bob/x"]), "NOT_FOUND");
+    assertEquals(server.touched(), []);
+  });
+});
+
 Deno.test("a home is its user's root: no request gets out of it, and nothing names it", async () => {
   await withServer([admitting({ home: "/alice" })], async (client, server) => {
     assertEquals((await client.stat("/x")).size, 2);

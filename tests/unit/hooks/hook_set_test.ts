@@ -156,6 +156,111 @@ Deno.test("failOpen: failures are no opinion, for the hooks that it names", asyn
   assertEquals(records.length, 2);
 });
 
+/** Says what it is asked about, and answers when it is told to. */
+function slow(name: string, parts: Partial<Plugin> = {}, answer: () => unknown = () => undefined) {
+  const seen: string[] = [];
+  const open: (() => void)[] = [];
+  const hook = ({ path }: { path: string }) => {
+    seen.push(path);
+    return new Promise<never>((resolve) => open.push(() => resolve(answer() as never)));
+  };
+  const plugin: Plugin = { name, hooks: { authorize: hook, filterPath: hook }, ...parts };
+  return { plugin, seen, answer: () => open.splice(0).forEach((one) => one()) };
+}
+
+const turn = () => new Promise((resolve) => setTimeout(resolve));
+
+Deno.test("ahead: a plugin is asked before those in front of it have answered, its answer counts in its turn", async () => {
+  const first = slow("first");
+  const between = slow("between");
+  const last = slow("last", { ahead: ["authorize"] }, () => ({ allow: false, reason: "no" }));
+  const { set } = await hookSet(first.plugin, between.plugin, last.plugin);
+  let ruled = false;
+  const rulings = Promise.resolve(set.rule("authorize", [asked("/a"), asked("/b")])).finally(() => ruled = true);
+  await turn();
+  assertEquals([first.seen, between.seen, last.seen], [["/a", "/b"], [], ["/a", "/b"]]);
+  last.answer();
+  await turn();
+  assertEquals([ruled, between.seen], [false, []]);
+  first.answer();
+  await turn();
+  assertEquals([ruled, between.seen], [false, ["/a", "/b"]]);
+  between.answer();
+  assertEquals((await rulings).map(({ by }) => by), ["last", "last"]);
+  assertEquals(last.seen, ["/a", "/b"]);
+});
+
+Deno.test("ahead: what an earlier plugin decides holds, and a failure that nobody needs is none", async () => {
+  const broken: Plugin = {
+    name: "broken",
+    ahead: ["authorize"],
+    hooks: {
+      authorize() {
+        throw new Error("broken");
+      },
+    },
+  };
+  const { set, records } = await hookSet(allows, broken);
+  assertEquals(await set.rule("authorize", [asked("/a")]), [{ allow: true, by: "allows" }]);
+  assertEquals(records, []);
+  const needed = await hookSet(silent, broken);
+  assertEquals(await needed.set.rule("authorize", [asked("/a")]), [{ ...FAILED, by: "broken" }]);
+  assertEquals(needed.records.length, 1);
+});
+
+Deno.test("ahead: where the path becomes another, what was said of the one it was does not count", async () => {
+  const seen: string[] = [];
+  const maps: Plugin = { name: "maps", hooks: { filterPath: ({ path }) => path === "/a" ? "/b" : path } };
+  const hides: Plugin = {
+    name: "hides",
+    ahead: ["filterPath"],
+    hooks: {
+      filterPath({ path }) {
+        seen.push(path);
+        return path === "/b" ? null : path;
+      },
+    },
+  };
+  const { set } = await hookSet(maps, hides);
+  const facts = ["/a", "/b", "/c"].map((path) => ({ session: session(), command: "get", path }));
+  const hidden = { path: null, by: "hides" };
+  assertEquals(await set.map(facts), [hidden, hidden, { path: "/c", by: null }]);
+  assertEquals(seen, ["/a", "/b", "/c", "/b"]);
+});
+
+Deno.test("ahead: answers that hold are kept, and not asked for again", async () => {
+  const first = slow("first", { cache: { authorize: 60 } });
+  const last = slow("last", { ahead: ["authorize"], cache: { authorize: 60 } });
+  const { set } = await hookSet(first.plugin, last.plugin);
+  const facts = asked("/a");
+  const ruling = set.rule("authorize", [facts]);
+  await turn();
+  first.answer();
+  last.answer();
+  await ruling;
+  assertEquals(await set.rule("authorize", [facts]), [{ allow: true, by: null }]);
+  set.foresee("authorize", [{ ...facts }]);
+  await turn();
+  assertEquals([first.seen, last.seen], [["/a"], ["/a"]]);
+});
+
+Deno.test("foresee: those that may be asked ahead are, and once only", async () => {
+  const first = slow("first");
+  const last = slow("last", { ahead: ["authorize"] }, () => ({ allow: false, reason: "no" }));
+  const { set } = await hookSet(first.plugin, last.plugin);
+  const facts = asked("/a");
+  set.foresee("authorize", [facts]);
+  await turn();
+  assertEquals([first.seen, last.seen], [[], ["/a"]]);
+  last.answer();
+  const rulings = set.rule("authorize", [facts, { ...facts, path: "/b" }]);
+  await turn();
+  assertEquals([first.seen, last.seen], [["/a", "/b"], ["/a", "/b"]]);
+  first.answer();
+  last.answer();
+  assertEquals((await rulings).map(({ by }) => by), ["last", "last"]);
+});
+
 Deno.test("answers that mean nothing refuse", async () => {
   const nonsense: unknown[] = [
     5,

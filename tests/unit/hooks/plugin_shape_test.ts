@@ -28,6 +28,7 @@ Deno.test("a whole plugin passes, and has its hooks in the table's order", () =>
     cache: { authorize: 5 },
     deadlines: { log: 0, authorize: 86_400_000 },
     failOpen: ["authorize"],
+    ahead: ["authorize", "content"],
     start() {},
     async stop() {},
   });
@@ -85,6 +86,12 @@ Deno.test("each mistake is named", () => {
     [{ name: "a", hooks, failOpen: ["log"] }, "failOpen: log does not decide"],
     [{ name: "a", hooks, failOpen: ["nothing"] }, "failOpen: nothing"],
     [{ name: "a", hooks, failOpen: "authorize" }, "failOpen must be a list"],
+    [{ name: "a", hooks, ahead: ["log"] }, "ahead: log does not decide"],
+    [
+      { name: "a", hooks, ahead: ["authenticate"] },
+      "ahead: authenticate: credentials go to one plugin after the other",
+    ],
+    [{ name: "a", hooks, ahead: true }, "ahead must be a list"],
     [{ name: "a", hooks, start: 5 }, "start must be a function"],
     [{ name: "a", hooks, stop: {} }, "stop must be a function"],
   ];

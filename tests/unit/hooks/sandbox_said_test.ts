@@ -11,6 +11,7 @@ const MANIFEST = {
   cache: { authorize: 5 },
   deadlines: {},
   failOpen: [],
+  ahead: [],
 };
 
 Deno.test("what a sandbox may say, as it is", () => {
