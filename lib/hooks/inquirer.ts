@@ -98,14 +98,24 @@ export class Inquirer<N extends DecideHook, T> {
    * first. No promise where all that was needed is known, so that whoever asks goes on at once.
    */
   ask(all: readonly EventFacts<N>[]): Soon<T[]> {
-    const values: T[] = [];
+    const known: T[] = [];
+    for (const facts of all) {
+      const value = this.#conclusions?.get(facts);
+      if (value === undefined) return this.#askRest(all, known);
+      known.push(value);
+    }
+    return known;
+  }
+
+  /** `values`: of the first ones, which are known. */
+  #askRest(all: readonly EventFacts<N>[], values: T[]): Soon<T[]> {
     let open = 0;
     let resolve = (_: T[]) => {};
     const settle = (index: number, value: T) => {
       values[index] = value;
       if (--open === 0) resolve(values);
     };
-    for (let index = 0; index < all.length; index++) {
+    for (let index = values.length; index < all.length; index++) {
       const facts = all[index] as EventFacts<N>;
       const known = this.#conclusions?.get(facts);
       if (known !== undefined) {

@@ -7,6 +7,8 @@ import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
 import { Case, type Decision } from "./decision.ts";
 
+type PathFacts = EventFacts<"filterPath">;
+
 /** Paths that go to a plugin in one call. */
 const BATCH = 256;
 
@@ -131,10 +133,10 @@ export class Evaluator {
   #mapAll(cases: readonly Case[]): Promise<void> | undefined {
     if (!this.#options.hooks.has("filterPath")) return;
     const open = cases.filter((one) => one.isOpen);
-    const paths: { command: string; path: string }[] = [];
+    const paths: PathFacts[] = [];
     for (const { virtual, target, question: { command } } of open) {
-      paths.push({ command, path: virtual });
-      if (target !== undefined) paths.push({ command, path: target });
+      paths.push(this.#pathFacts(command, virtual));
+      if (target !== undefined) paths.push(this.#pathFacts(command, target));
     }
     const known = this.#map(paths);
     if (known instanceof Promise) return known.then((mappings) => this.#mapped(open, mappings));
@@ -236,7 +238,7 @@ export class Evaluator {
       else one.refuse("NOT_PERMITTED", { rule: "link", path: one.real, reason: "it leads out of the served folder" });
     }
     if (led.length === 0) return;
-    const mappings = await this.#map(led.map(({ real, question: { command } }) => ({ command, path: real })));
+    const mappings = await this.#map(led.map(({ real, question: { command } }) => this.#pathFacts(command, real)));
     for (const [at, one] of led.entries()) {
       const { path, by } = mappings[at] ?? { path: null, by: null };
       if (path !== one.real) one.refuse("NOT_FOUND", { rule: "filterPath", path: one.real, by });
@@ -256,16 +258,21 @@ export class Evaluator {
   ): Promise<void> {
     const { command, from, to } = options;
     const asked = places.flatMap((place, index) => place ? [{ place, index }] : []);
-    const mappings = await this.#map(asked.map(({ place }) => ({ command, path: from(place) })));
+    const mappings = await this.#map(asked.map(({ place }) => this.#pathFacts(command, from(place))));
     for (const [at, { place, index }] of asked.entries()) {
       if (mappings[at]?.path !== to(place)) places[index] = null;
     }
   }
 
-  #map(paths: readonly { command: string; path: string }[]): Soon<Mapping[]> {
-    const { hooks, session, user } = this.#options;
+  #pathFacts(command: string, path: string): PathFacts {
+    const { session, user } = this.#options;
+    return { session, user, command, path };
+  }
+
+  #map(paths: readonly PathFacts[]): Soon<Mapping[]> {
+    const { hooks } = this.#options;
     if (!hooks.has("filterPath")) return paths.map(({ path }) => ({ path, by: null }));
-    return inBatches(paths, (batch) => hooks.map(batch.map((one) => ({ session, user, ...one }))));
+    return inBatches(paths, (batch) => hooks.map(batch));
   }
 }
 
