@@ -46,7 +46,7 @@ hook. A hook is called with \`(event, context)\`; the context has \`options\`, \
 
 Decide hooks are waited for, plugin after plugin in the order of the command line. A hook that throws, or gives no answer
 within its deadline, refuses, unless the plugin names it in \`failOpen\`. A plugin that names a decide hook in \`ahead\` may
-be asked before those in front of it have answered, and about what they then refuse; its answer still counts in its turn.
+be asked before others have answered, and about what they, or the server, then refuse; its answer still counts in its turn.
 Observe hooks are told afterwards, through a
 bounded queue, and slow nobody.
 `;

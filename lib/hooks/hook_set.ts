@@ -37,7 +37,14 @@ export class HookSet {
     for (const host of hosts) for (const hook of host.manifest.hooks) this.#hooks.add(hook);
     const cache = new DecisionCache();
     const asking = <N extends DecideHook, T>(hook: N, fold: Fold<N, T>) =>
-      new Inquirer({ hook, fold, hosts: hosts.filter(({ manifest }) => manifest.hooks.includes(hook)), log, cache });
+      new Inquirer({
+        hook,
+        fold,
+        hosts: hosts.filter(({ manifest }) => manifest.hooks.includes(hook)),
+        log,
+        cache,
+        hold: () => this.acquire(),
+      });
     this.#asking = {
       connect: asking("connect", firstOpinion()),
       authenticate: asking("authenticate", FIRST_ADMISSION),

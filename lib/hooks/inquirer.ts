@@ -9,6 +9,12 @@ import type { DecideHook } from "./hooks.ts";
 import { makeEvent, type PluginHost, type Reply } from "./host.ts";
 import { messageOf } from "./thrown.ts";
 
+/**
+ * Questions ahead of their turn that one plugin may have unanswered. They outlive a request that ends early, so that
+ * requests alone would not bound them; beyond it a plugin is asked in its turn.
+ */
+const MOST_EARLY = 256;
+
 /** How the answers of plugins, one after the other, become one. */
 export interface Fold<N extends DecideHook, T> {
   /** What holds if nobody has an opinion. */
@@ -31,6 +37,8 @@ interface Asked<N extends DecideHook> {
   readonly seconds: number;
   /** Whether it may be asked before its turn. */
   readonly ahead: boolean;
+  /** Questions that were asked so and have no answer yet. */
+  early: number;
 }
 
 /** Asks the plugins that have one hook for decisions, as far as it does not know them from before. */
@@ -44,15 +52,25 @@ export class Inquirer<N extends DecideHook, T> {
   readonly answers: AnswerCache<N> | null;
   /** Whether any of the plugins may be asked before its turn. */
   readonly anyAhead: boolean;
+  readonly #hold: () => Disposable;
   /** What was asked ahead. */
   readonly #foreseen = new WeakMap<EventFacts<N>, Questions<N>>();
   /** Where nobody has to be asked again. */
   readonly #conclusions: Conclusions<N, T> | null;
 
   constructor(
-    options: { hook: N; fold: Fold<N, T>; hosts: readonly PluginHost[]; log: Log; cache: DecisionCache },
+    options: {
+      hook: N;
+      fold: Fold<N, T>;
+      hosts: readonly PluginHost[];
+      log: Log;
+      cache: DecisionCache;
+      /** Keeps the plugins from being stopped until disposed of. */
+      hold: () => Disposable;
+    },
   ) {
-    const { hook, fold, hosts, log, cache } = options;
+    const { hook, fold, hosts, log, cache, hold } = options;
+    this.#hold = hold;
     this.hook = hook;
     this.fold = fold;
     this.log = log;
@@ -63,6 +81,7 @@ export class Inquirer<N extends DecideHook, T> {
         calls: new GatheredCalls(host, hook),
         seconds: cache[hook] ?? 0,
         ahead: ahead.includes(hook),
+        early: 0,
       };
     });
     this.anyAhead = this.plugins.some(({ ahead }) => ahead);
@@ -87,8 +106,9 @@ export class Inquirer<N extends DecideHook, T> {
     const questions: Questions<N> = [];
     for (let at = from; at < this.plugins.length; at++) {
       const asked = this.plugins[at] as Asked<N>;
-      if (!asked.ahead || (asked.seconds > 0 && this.answers?.get(asked.host, facts))) continue;
-      questions[at] = new Question(asked.calls, makeEvent(this.hook, facts));
+      if (!asked.ahead || asked.early >= MOST_EARLY) continue;
+      if (asked.seconds > 0 && this.answers?.get(asked.host, facts)) continue;
+      questions[at] = new Question(asked, makeEvent(this.hook, facts), this.#hold());
     }
     return questions;
   }
@@ -139,17 +159,24 @@ export class Inquirer<N extends DecideHook, T> {
 
 /** What a plugin is asked before anybody needs its answer. */
 class Question<N extends DecideHook> {
+  /** When the reply came, as `performance.now()` has it. */
+  at = 0;
   #reply: Reply | null = null;
   #needed: ((reply: Reply) => void) | null = null;
 
-  constructor(calls: GatheredCalls<N>, event: HookEvent<N>) {
-    calls.ask(event, (reply) => {
+  /** `held` lets go of the plugins once it is answered. */
+  constructor(asked: Asked<N>, event: HookEvent<N>, held: Disposable) {
+    asked.early++;
+    asked.calls.ask(event, (reply) => {
+      asked.early--;
+      held[Symbol.dispose]();
+      this.at = performance.now();
       this.#reply = reply;
       this.#needed?.(reply);
     });
   }
 
-  /** The reply; null: `later` gets it. */
+  /** The reply that is there; null: `later` gets it. */
   take(later: (reply: Reply) => void): Reply | null {
     this.#needed = later;
     return this.#reply;
@@ -191,34 +218,33 @@ class Inquiry<N extends DecideHook, T> {
         this.until = Math.min(this.until, kept.until);
         continue;
       }
-      const answered = (reply: Reply) => this.#answered(asked, told, reply);
-      if (anyAhead) this.early ??= this.#inquirer.askAhead(this.facts, this.#at);
       // Asked about something else, its answer is none to this.
+      if (anyAhead && told === this.facts) this.early ??= this.#inquirer.askAhead(told, this.#at);
       const question = told === this.facts ? this.early?.[this.#at] : undefined;
-      if (!question) {
-        asked.calls.ask(makeEvent(hook, told), answered);
-        return false;
+      const reply = question?.take((reply) => this.#answered(asked, told, reply));
+      if (reply && holds(reply, asked, question?.at)) {
+        this.#learn(asked, { told, reply, at: question?.at ?? 0 });
+        continue;
       }
-      const reply = question.take(answered);
-      if (!reply) return false;
-      this.#learn(asked, told, reply);
+      if (reply !== null) asked.calls.ask(makeEvent(hook, told), (reply) => this.#answered(asked, told, reply));
+      return false;
     }
     return true;
   }
 
   #answered(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
-    this.#learn(asked, told, reply);
+    this.#learn(asked, { told, reply, at: performance.now() });
     this.#at++;
     if (this.goOn()) this.#settle(this.#inquirer.keep(this));
   }
 
-  #learn(asked: Asked<N>, told: EventFacts<N>, reply: Reply): void {
+  /** `at`: when the reply came. */
+  #learn(asked: Asked<N>, { told, reply, at }: { told: EventFacts<N>; reply: Reply; at: number }): void {
     const { answers } = this.#inquirer;
     const { host, seconds } = asked;
     // An answer that means nothing is a failure, and those are not kept.
-    const holds = this.#take(reply, asked) && seconds > 0;
-    const until = holds ? performance.now() + seconds * 1000 : 0;
-    if (holds && "answer" in reply) answers?.set(host, told, { value: reply.answer, until });
+    const until = this.#take(reply, asked) && seconds > 0 ? at + seconds * 1000 : 0;
+    if (until > 0 && "answer" in reply) answers?.set(host, told, { value: reply.answer, until });
     this.until = Math.min(this.until, until);
   }
 
@@ -234,4 +260,9 @@ class Inquiry<N extends DecideHook, T> {
       return false;
     }
   }
+}
+
+/** Whether an answer that came before its turn counts in it. A failure may be over, and what may be kept grows old. */
+function holds(reply: Reply, { seconds }: { readonly seconds: number }, at = 0): boolean {
+  return "answer" in reply && (seconds === 0 || performance.now() < at + seconds * 1000);
 }

@@ -81,8 +81,9 @@ export interface Plugin {
   /** Hooks whose failure (a throw, a missed deadline) counts as no opinion instead of a refusal. */
   readonly failOpen?: readonly DecideHook[];
   /**
-   * Hooks that may be asked before the plugins in front of this one have answered, and about what those then refuse, as the
-   * event alone decides and asking changes nothing: a request then waits for all such plugins at once. Not `authenticate`.
+   * Hooks that may be asked before others have answered, and about what those (or the server) then refuse, as the event
+   * alone decides and asking changes nothing: a request then waits for all such plugins at once. Not `authenticate` and
+   * `content`.
    */
   readonly ahead?: readonly DecideHook[];
   /** Called once, before the first hook. */

@@ -130,8 +130,9 @@ function checkKept(cache: unknown): void {
 function checkAhead(hooks: readonly string[]): void {
   for (const name of hooks) {
     if (!isHook(name) || hookRow(name).kind !== "decide") throw new TypeError(`ahead: ${name} does not decide`);
-    if (hookRow(name).facts.includes("password")) {
-      throw new TypeError(`ahead: ${name}: credentials go to one plugin after the other; leave it out`);
+    const { facts } = hookRow(name);
+    if (facts.includes("password") || facts.includes("chunk")) {
+      throw new TypeError(`ahead: ${name}: credentials and content go to one plugin after the other; leave it out`);
     }
   }
 }

@@ -1,3 +1,4 @@
+import type { ErrorName } from "../base/errors.ts";
 import type { Soon } from "../base/soon.ts";
 import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virtual_path.ts";
 import type { EventFacts, EventSession, User } from "../hooks/event.ts";
@@ -5,7 +6,7 @@ import type { Mapping, Ruling } from "../hooks/folds.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
-import { Case, type Decision } from "./decision.ts";
+import { Case, type Decision, type Step } from "./decision.ts";
 
 type PathFacts = EventFacts<"filterPath">;
 
@@ -165,16 +166,19 @@ export class Evaluator {
 
   /** What holds for all paths alike. */
   #mayAtAll(one: Case): void {
-    if (!one.isOpen) return;
+    const refusal = one.isOpen ? this.#refusalAtAll(one) : null;
+    if (refusal) one.refuse(refusal.error, { ...refusal.step, path: one.virtual });
+  }
+
+  #refusalAtAll({ question: { write } }: Case): { error: ErrorName; step: Omit<Step, "path"> } | null {
     const { user: { expires = Infinity, access }, readOnly } = this.#options;
-    const path = one.virtual;
     if (Date.now() >= expires) {
-      one.refuse("NOT_PERMITTED", { rule: "expires", path, reason: "the account has expired" });
-    } else if (one.question.write && access === "read") {
-      one.refuse("NOT_PERMITTED", { rule: "access", path, reason: "this user may only read" });
-    } else if (one.question.write && readOnly) {
-      one.refuse("READ_ONLY", { rule: "read-only", path });
+      return { error: "NOT_PERMITTED", step: { rule: "expires", reason: "the account has expired" } };
     }
+    if (write && access === "read") {
+      return { error: "NOT_PERMITTED", step: { rule: "access", reason: "this user may only read" } };
+    }
+    return write && readOnly ? { error: "READ_ONLY", step: { rule: "read-only" } } : null;
   }
 
   /** Most paths stay what they are: plugins that may be asked ahead can say as much while others look at the path. */
@@ -183,7 +187,7 @@ export class Evaluator {
     if (!hooks.has("authorize")) return;
     const facts: EventFacts<"authorize">[] = [];
     for (const one of cases) {
-      if (one.isOpen) facts.push(one.foreseen = this.#factsOf(one, one.virtual));
+      if (one.isOpen && !this.#refusalAtAll(one)) facts.push(one.foreseen = this.#factsOf(one, one.virtual));
     }
     hooks.foresee("authorize", facts);
   }

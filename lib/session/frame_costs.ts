@@ -3,12 +3,16 @@ import { frameRow } from "../wire/frames.ts";
 
 /** A DATA frame of fewer bytes is a crumb: it costs more than it brings. */
 export const CRUMB = 4 * 1024;
+/** Whom a session might hold up: large transfers of others, many others who ask for something, or a few. */
+export type Company = "large transfers" | "many" | "few";
+/** More sessions that ask for something are many. */
+export const FEW = 8;
 /**
- * A request, in units of FrameShares: its work while it would hold up large transfers, next to nothing when only requests
- * are about, as then there is nobody to keep time for.
+ * A request, in units of FrameShares: about its work while it would hold up large transfers, next to nothing among a few
+ * who only ask as well, as they take turns anyhow and there is nobody to keep time for.
  */
-const REQUEST = { alone: 1, amidTransfers: 20 };
-/** Then each that the session has unanswered beyond so many adds to it, up to a most: who reads no answers needs no more. */
+const REQUEST: Readonly<Record<Company, number>> = { "large transfers": 20, many: 5, few: 1 };
+/** Not among a few: and more for each that it has unanswered beyond so many, up to a most; who reads no answers needs none. */
 const UNANSWERED = { free: 16, each: 2, most: 200 };
 /** A request that was cancelled or refused: it was begun for nothing, and took most of a millisecond. */
 export const IN_VAIN = 250;
@@ -26,21 +30,20 @@ export interface CostOptions {
   readonly unanswered: number;
   /** The session's last answer was a refusal, which the next one will be, too, most likely. */
   readonly refused: boolean;
-  /** Whether large transfers of other sessions move. */
-  readonly othersMove: () => boolean;
+  readonly company: () => Company;
 }
 
 /** What a frame costs the server, in units of FrameShares. */
-export function frameCost(frame: RawFrame, { unanswered, refused, othersMove }: CostOptions): number {
+export function frameCost(frame: RawFrame, { unanswered, refused, company }: CostOptions): number {
   const { name, payload, packed } = frame;
   const bomb = packed !== undefined && payload.length > packed * HONEST_RATIO;
   const unpacked = bomb ? Math.ceil(payload.length / UNPACKED) : 0;
   if (name === "DATA") return unpacked + (payload.length < CRUMB ? 1 : 0);
   if (frameRow(name).on === "opens") {
-    const inVain = refused ? IN_VAIN : 0;
-    if (!othersMove()) return unpacked + inVain + REQUEST.alone;
-    const more = Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
-    return unpacked + inVain + REQUEST.amidTransfers + more;
+    const others = company();
+    const cost = unpacked + (refused ? IN_VAIN : 0) + REQUEST[others];
+    if (others === "few") return cost;
+    return cost + Math.min(UNANSWERED.most, UNANSWERED.each * Math.max(0, unanswered - UNANSWERED.free));
   }
   return unpacked + (name === "CANCEL" ? IN_VAIN : 1);
 }

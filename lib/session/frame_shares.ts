@@ -4,7 +4,7 @@ import type { Clock } from "../base/clock.ts";
 const SLOT = 100;
 /**
  * Units that all sessions together may spend in a slot once there are several. A unit is what the cheapest frame costs,
- * about 4 µs, so the most is a fifth of the time. Where timers come late, the machine is slower than that, or busier, and
+ * about 4 µs, so the most is a fifth of the time; requests among a few sessions cost less than that. Where timers come late, the machine is slower than that, or busier, and
  * the budget shrinks step by step to the least; it grows again from slot to slot.
  */
 const BUDGET = { most: 5_000, least: 2_000, shrink: 0.7, grow: 1.05 };
@@ -129,6 +129,11 @@ export class FrameShare {
   constructor(all: FrameShares, othersMove: () => boolean) {
     this.#all = all;
     this.#othersMove = othersMove;
+  }
+
+  /** Sessions that ask for something, this one among them. */
+  get spenders(): number {
+    return this.#all.spenders;
   }
 
   /** Content was moved, either way. */

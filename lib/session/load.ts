@@ -5,7 +5,7 @@ import { type WorkShare, WorkTurns } from "../base/work_turns.ts";
 import type { RawFrame } from "../wire/codec.ts";
 import { frameRow } from "../wire/frames.ts";
 import { FloodLimit } from "./flood_limit.ts";
-import { frameCost, IN_VAIN, TINY_READ, WASTE } from "./frame_costs.ts";
+import { type Company, FEW, frameCost, IN_VAIN, TINY_READ, WASTE } from "./frame_costs.ts";
 import { type FrameShare, FrameShares } from "./frame_shares.ts";
 
 /** Units that are spent and requests that are taken in one go, so that nobody else waits longer than for these. */
@@ -83,6 +83,9 @@ export class SessionLoad {
     return this.#large.othersMove(this);
   }
 
+  readonly #company = (): Company =>
+    this.#othersMove ? "large transfers" : this.#frames.spenders > FEW ? "many" : "few";
+
   /**
    * Counts a frame that came in, while so many requests of the session are being served.
    *
@@ -91,7 +94,7 @@ export class SessionLoad {
   received(frame: RawFrame, unanswered: number): void {
     if (frame.name === "PING") this.#pings.count();
     else if (frame.name === "CANCEL") this.#cancels.count();
-    const cost = frameCost(frame, { unanswered, refused: this.#refused, othersMove: () => this.#othersMove });
+    const cost = frameCost(frame, { unanswered, refused: this.#refused, company: this.#company });
     this.#inOneGo.units += cost;
     if (frameRow(frame.name).on === "opens") this.#inOneGo.requests++;
     if (cost > 0) this.#frames.spend(cost);

@@ -118,6 +118,19 @@ Deno.test("rules that may be asked ahead are, while the path is looked at; what 
   });
 });
 
+Deno.test("who may only read makes nobody be asked ahead about what would be written", async () => {
+  const seen: string[] = [];
+  const maps = pluginOf({ filterPath: ({ path }) => Promise.resolve(path) }, { name: "maps" });
+  const rules = pluginOf({
+    authorize: ({ command }) => void seen.push(command),
+  }, { name: "rules", ahead: ["authorize"] });
+  await withServer([admitting({ access: "read" }), maps, rules], async (client) => {
+    await assertFails(() => put(client, "/bob/x"), "NOT_PERMITTED");
+    await client.stat("/bob/x");
+    assertEquals(seen, ["stat"]);
+  });
+});
+
 Deno.test("a home is its user's root: no request gets out of it, and nothing names it", async () => {
   await withServer([admitting({ home: "/alice" })], async (client, server) => {
     assertEquals((await client.stat("/x")).size, 2);

@@ -7,7 +7,13 @@ import { HANDSHAKE, type Pattern, PATTERNS, type Turn } from "./patterns.ts";
 /** Milliseconds until whoever was thrown out comes again. */
 const COME_AGAIN = 20;
 /** Answers that end a request. */
-const ANSWERS: readonly number[] = [FRAMES.DONE.code, FRAMES.DIGEST.code, FRAMES.ERROR.code, FRAMES.END.code];
+const ANSWERS: readonly number[] = [
+  FRAMES.DONE.code,
+  FRAMES.DIGEST.code,
+  FRAMES.INFO.code,
+  FRAMES.ERROR.code,
+  FRAMES.END.code,
+];
 
 const totals = { connections: 0, lost: 0, sent: 0, received: 0, greeted: 0 };
 const scratch = new Uint8Array(256 * 1024);

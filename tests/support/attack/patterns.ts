@@ -112,6 +112,10 @@ function hash(stream: number): Uint8Array {
   return encodeMessage("HASH", stream, { path: VICTIM.huge, offset: 0, length: null, algorithm: "sha256" }, true);
 }
 
+function stat(stream: number): Uint8Array {
+  return encodeMessage("STAT", stream, { path: VICTIM.file }, true);
+}
+
 function list(stream: number): Uint8Array {
   const request = encodeMessage("LIST", stream, { path: VICTIM.folder, recursive: 0 }, true);
   return joined(request, encodeMessage("WINDOW", stream, { credit: 2 ** 31 }));
@@ -162,6 +166,7 @@ export const PATTERNS = {
     ...flood(joined(get(1, "/missing"), encodeMessage("CANCEL", 1, { code: 4 })), times(50, () => BOMB)),
   },
   "huge listings": { shakes: true, reads: true, ...again(2, list) },
+  "small requests": { shakes: true, reads: true, ...again(16, stat) },
   "hashes of huge files": { shakes: true, reads: true, ...again(HASHES, hash) },
 } as const satisfies Record<string, Pattern>;
 

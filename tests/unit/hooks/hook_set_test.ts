@@ -244,6 +244,48 @@ Deno.test("ahead: answers that hold are kept, and not asked for again", async ()
   assertEquals([first.seen, last.seen], [["/a"], ["/a"]]);
 });
 
+Deno.test("ahead: a failure of before its turn is over by then, and an answer that holds no longer is asked for anew", async () => {
+  const said: unknown[] = [];
+  const asked2 = (answers: unknown[], cache?: Plugin["cache"]): Plugin => ({
+    name: "last",
+    ahead: ["authorize"],
+    failOpen: ["authorize"],
+    ...(cache ? { cache } : {}),
+    hooks: {
+      authorize() {
+        const answer = answers.shift();
+        said.push(answer);
+        if (answer === "throw") throw new Error("broken");
+        return answer as never;
+      },
+    },
+  });
+  const refusal = { allow: false, reason: "no" };
+  for (const [answers, cache] of [[["throw", refusal]], [[{ allow: true }, refusal], { authorize: 0.05 }]] as const) {
+    const first = slow("first");
+    const { set } = await hookSet(first.plugin, asked2([...answers], cache));
+    const rulings = set.rule("authorize", [asked("/a")]);
+    await new Promise((resolve) => setTimeout(resolve, 80));
+    first.answer();
+    assertEquals(await rulings, [{ ...refusal, by: "last" }]);
+  }
+  assertEquals(said.length, 4);
+});
+
+Deno.test("ahead: no more questions than so many are open at once, and the plugins stay until they are answered", async () => {
+  const last = slow("last", { ahead: ["authorize"] });
+  let stopped = false;
+  const { set } = await hookSet(slow("first").plugin, last.plugin);
+  for (let i = 0; i < 1000; i++) set.foresee("authorize", [asked(`/${i}`)]);
+  await turn();
+  assertEquals(last.seen.length, 256);
+  const retired = set.retire().then(() => stopped = true);
+  await turn();
+  assert(!stopped);
+  last.answer();
+  await retired;
+});
+
 Deno.test("foresee: those that may be asked ahead are, and once only", async () => {
   const first = slow("first");
   const last = slow("last", { ahead: ["authorize"] }, () => ({ allow: false, reason: "no" }));

@@ -28,7 +28,7 @@ Deno.test("a whole plugin passes, and has its hooks in the table's order", () =>
     cache: { authorize: 5 },
     deadlines: { log: 0, authorize: 86_400_000 },
     failOpen: ["authorize"],
-    ahead: ["authorize", "content"],
+    ahead: ["authorize", "filterPath"],
     start() {},
     async stop() {},
   });
@@ -89,8 +89,9 @@ Deno.test("each mistake is named", () => {
     [{ name: "a", hooks, ahead: ["log"] }, "ahead: log does not decide"],
     [
       { name: "a", hooks, ahead: ["authenticate"] },
-      "ahead: authenticate: credentials go to one plugin after the other",
+      "ahead: authenticate: credentials and content go to one plugin",
     ],
+    [{ name: "a", hooks, ahead: ["content"] }, "ahead: content: credentials and content go to one plugin"],
     [{ name: "a", hooks, ahead: true }, "ahead must be a list"],
     [{ name: "a", hooks, start: 5 }, "start must be a function"],
     [{ name: "a", hooks, stop: {} }, "stop must be a function"],

@@ -1,17 +1,17 @@
 import { assert, assertEquals } from "@std/assert";
-import { frameCost } from "../../../lib/session/frame_costs.ts";
+import { type Company, frameCost } from "../../../lib/session/frame_costs.ts";
 import type { FrameName } from "../../../lib/wire/frames.ts";
 
 function cost(
   name: FrameName,
-  options: { bytes?: number; packed?: number; transfers?: boolean; unanswered?: number; refused?: boolean } = {},
+  options: { bytes?: number; packed?: number; company?: Company; unanswered?: number; refused?: boolean } = {},
 ): number {
-  const { bytes = 0, packed, transfers = false, unanswered = 0, refused = false } = options;
+  const { bytes = 0, packed, company = "few", unanswered = 0, refused = false } = options;
   const frame = { name, fin: false, stream: 1, crc: 0, payload: new Uint8Array(bytes) };
   return frameCost(packed === undefined ? frame : { ...frame, packed }, {
     unanswered,
     refused,
-    othersMove: () => transfers,
+    company: () => company,
   });
 }
 
@@ -25,8 +25,9 @@ Deno.test("large data cost nothing, crumbs and control frames a unit", () => {
 
 Deno.test("requests cost more where they would hold up transfers, and most where they are given up", () => {
   assertEquals(cost("GET"), cost("PING"));
-  assert(cost("GET", { transfers: true }) > cost("GET"));
-  assert(cost("CANCEL") > cost("GET", { transfers: true }));
+  assert(cost("GET", { company: "many" }) > cost("GET"));
+  assert(cost("GET", { company: "large transfers" }) > cost("GET", { company: "many" }));
+  assert(cost("CANCEL") > cost("GET", { company: "large transfers" }));
   assertEquals(cost("GET", { refused: true }), cost("GET") + cost("CANCEL"));
 });
 
@@ -35,11 +36,13 @@ Deno.test("a frame that becomes a hundred times as much costs what that takes; o
   assertEquals(cost("DATA", { bytes: 1024 * 1024, packed: 100 * 1024 }), 0);
 });
 
-Deno.test("amid large transfers, the more requests a session leaves unanswered, the dearer is the next", () => {
-  const amid = (unanswered: number) => cost("GET", { unanswered, transfers: true });
-  assertEquals(amid(16), amid(0));
-  assert(amid(64) > 5 * amid(0));
-  assertEquals(amid(500), amid(5000));
-  // With nobody to hold up it is no matter.
+Deno.test("the more requests a session leaves unanswered, the dearer is the next", () => {
+  for (const company of ["many", "large transfers"] as const) {
+    const amid = (unanswered: number) => cost("GET", { unanswered, company });
+    assertEquals(amid(16), amid(0));
+    assert(amid(64) > 5 * amid(0));
+    assertEquals(amid(500), amid(5000));
+  }
+  // Among a few it is no matter.
   assertEquals(cost("GET", { unanswered: 500 }), cost("GET"));
 });
