@@ -13,7 +13,7 @@ import {
 } from "./folds.ts";
 import type { DecideHook, HookName, ObserveHook } from "./hooks.ts";
 import { makeEvent, type PluginHost } from "./host.ts";
-import { type Fold, Inquirer } from "./inquirer.ts";
+import { type Fold, Inquirer, type Questions } from "./inquirer.ts";
 import { Observers } from "./observers.ts";
 
 type RulingHook = "connect" | "authorize" | "content";
@@ -91,19 +91,23 @@ export class HookSet {
     if (this.#retired && this.#users === 0) this.#unused.resolve();
   }
 
-  /** Before `rule` is asked about these same objects, maybe: plugins that may be asked ahead are. */
-  foresee<N extends RulingHook>(hook: N, all: readonly EventFacts<N>[]): void {
+  /** Asks those that may be asked ahead of `rule`, which gets what this answers. Null: there is nobody to ask. */
+  foresee<N extends RulingHook>(hook: N, facts: EventFacts<N>): Questions<N> | null {
     const asking: { readonly [H in RulingHook]: Inquirer<H, Ruling> } = this.#asking;
-    asking[hook].foresee(all);
+    return asking[hook].foresee(facts);
   }
 
   /**
    * Whether each of these may be: for `content` any refusal counts, otherwise the first opinion. No promise where
-   * all answers are in the cache.
+   * all answers are in the cache. `foreseen`: what `foresee` answered for the same facts.
    */
-  rule<N extends RulingHook>(hook: N, all: readonly EventFacts<N>[]): Soon<Ruling[]> {
+  rule<N extends RulingHook>(
+    hook: N,
+    all: readonly EventFacts<N>[],
+    foreseen?: readonly (Questions<N> | null)[],
+  ): Soon<Ruling[]> {
     const asking: { readonly [H in RulingHook]: Inquirer<H, Ruling> } = this.#asking;
-    return asking[hook].ask(all);
+    return asking[hook].ask(all, foreseen);
   }
 
   /** Who the credentials belong to; null: no plugin has an opinion. */

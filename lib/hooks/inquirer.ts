@@ -53,8 +53,6 @@ export class Inquirer<N extends DecideHook, T> {
   /** Whether any of the plugins may be asked before its turn. */
   readonly anyAhead: boolean;
   readonly #hold: () => Disposable;
-  /** What was asked ahead. */
-  readonly #foreseen = new WeakMap<EventFacts<N>, Questions<N>>();
   /** Where nobody has to be asked again. */
   readonly #conclusions: Conclusions<N, T> | null;
 
@@ -91,19 +89,17 @@ export class Inquirer<N extends DecideHook, T> {
   }
 
   /**
-   * Asks those plugins that may be asked ahead, for whoever is about to `ask` of these same objects, maybe: what they
-   * answer is taken then.
+   * Asks those plugins that may be asked ahead, for whoever is about to `ask` the same, maybe, and takes their answers then.
+   * Null: there is nobody to ask.
    */
-  foresee(all: readonly EventFacts<N>[]): void {
-    if (!this.anyAhead) return;
-    for (const facts of all) {
-      if (this.#conclusions?.get(facts) === undefined) this.#foreseen.set(facts, this.askAhead(facts, 0));
-    }
+  foresee(facts: EventFacts<N>): Questions<N> | null {
+    if (!this.anyAhead || this.#conclusions?.get(facts) !== undefined) return null;
+    return this.askAhead(facts, 0);
   }
 
-  /** Questions to the plugins from number `from` on that may be asked before their turn, at their numbers. */
+  /** Questions to the plugins from number `from` on that may be asked before their turn. */
   askAhead(facts: EventFacts<N>, from: number): Questions<N> {
-    const questions: Questions<N> = [];
+    const questions: (Question<N> | undefined)[] = [];
     for (let at = from; at < this.plugins.length; at++) {
       const asked = this.plugins[at] as Asked<N>;
       if (!asked.ahead || asked.early >= MOST_EARLY) continue;
@@ -115,20 +111,24 @@ export class Inquirer<N extends DecideHook, T> {
 
   /**
    * Asks one plugin after the other about each of these, as long as it is open; those that may be asked ahead with the
-   * first. No promise where all that was needed is known, so that whoever asks goes on at once.
+   * first, or `early`: what `foresee` answered for each. No promise where all that was needed is known, so that whoever asks
+   * goes on at once.
    */
-  ask(all: readonly EventFacts<N>[]): Soon<T[]> {
+  ask(all: readonly EventFacts<N>[], early?: readonly (Questions<N> | null)[]): Soon<T[]> {
     const known: T[] = [];
     for (const facts of all) {
       const value = this.#conclusions?.get(facts);
-      if (value === undefined) return this.#askRest(all, known);
+      if (value === undefined) return this.#askRest(all, { values: known, early });
       known.push(value);
     }
     return known;
   }
 
   /** `values`: of the first ones, which are known. */
-  #askRest(all: readonly EventFacts<N>[], values: T[]): Soon<T[]> {
+  #askRest(
+    all: readonly EventFacts<N>[],
+    { values, early }: { values: T[]; early: readonly (Questions<N> | null)[] | undefined },
+  ): Soon<T[]> {
     let open = 0;
     let resolve = (_: T[]) => {};
     const settle = (index: number, value: T) => {
@@ -143,7 +143,7 @@ export class Inquirer<N extends DecideHook, T> {
         continue;
       }
       const inquiry = new Inquiry(this, facts, (value) => settle(index, value));
-      inquiry.early = this.#foreseen.get(facts) ?? null;
+      inquiry.early = early?.[index] ?? null;
       if (inquiry.goOn()) values[index] = this.keep(inquiry);
       else open++;
     }
@@ -183,8 +183,8 @@ class Question<N extends DecideHook> {
   }
 }
 
-/** By the number of the plugin. */
-type Questions<N extends DecideHook> = (Question<N> | undefined)[];
+/** What was asked ahead, by the number of the plugin. */
+export type Questions<N extends DecideHook> = readonly (Question<N> | undefined)[];
 
 /** One matter on its way through the plugins. */
 class Inquiry<N extends DecideHook, T> {

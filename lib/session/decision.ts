@@ -1,6 +1,7 @@
 import { type ErrorName, FshError, toFshError } from "../base/errors.ts";
 import type { SafePath } from "../base/virtual_path.ts";
 import type { EventFacts } from "../hooks/event.ts";
+import type { Questions } from "../hooks/inquirer.ts";
 import type { Place } from "./command.ts";
 import type { Question } from "./evaluator.ts";
 
@@ -44,7 +45,7 @@ export class Case implements Decision {
   target: string | undefined;
   error: FshError | null = null;
   /** What plugins were asked about it before its path was known for good; null where none were. */
-  foreseen: EventFacts<"authorize"> | null = null;
+  foreseen: { readonly facts: EventFacts<"authorize">; readonly questions: Questions<"authorize"> } | null = null;
 
   constructor(question: Asked, place?: Place) {
     const path = question.path ?? place?.asked ?? "";

@@ -4,6 +4,7 @@ import { childPath, isWithin, ROOT, type SafePath, safePath } from "../base/virt
 import type { EventFacts, EventSession, User } from "../hooks/event.ts";
 import type { Mapping, Ruling } from "../hooks/folds.ts";
 import type { HookSet } from "../hooks/hook_set.ts";
+import type { Questions } from "../hooks/inquirer.ts";
 import type { Storage } from "../storage/storage.ts";
 import type { PathUse, Place } from "./command.ts";
 import { Case, type Decision, type Step } from "./decision.ts";
@@ -184,12 +185,18 @@ export class Evaluator {
   /** Most paths stay what they are: plugins that may be asked ahead can say as much while others look at the path. */
   #foresee(cases: readonly Case[]): void {
     const { hooks } = this.#options;
-    if (!hooks.has("authorize")) return;
-    const facts: EventFacts<"authorize">[] = [];
+    if (!hooks.has("authorize") || cases.length > BATCH) return;
     for (const one of cases) {
-      if (one.isOpen && !this.#refusalAtAll(one)) facts.push(one.foreseen = this.#factsOf(one, one.virtual));
+      if (!one.isOpen || this.#refusalAtAll(one)) continue;
+      const facts = this.#factsOf(one, one.virtual);
+      const questions = hooks.foresee("authorize", facts);
+      if (questions) one.foreseen = { facts, questions };
     }
-    hooks.foresee("authorize", facts);
+  }
+
+  /** What was foreseen, if the plugins were told what they would be told now. */
+  #foreseen({ foreseen, target }: Case, path: SafePath): Case["foreseen"] {
+    return foreseen?.facts.path === path && foreseen.facts.target === target ? foreseen : null;
   }
 
   #factsOf({ question: { command, size }, target }: Case, path: SafePath): EventFacts<"authorize"> {
@@ -201,12 +208,16 @@ export class Evaluator {
     const { hooks } = this.#options;
     if (!hooks.has("authorize")) return;
     const open = cases.filter((one) => one.isOpen);
-    const facts = open.map((one) => {
-      const { foreseen, target } = one;
+    const facts: EventFacts<"authorize">[] = [];
+    const foreseen: (Questions<"authorize"> | null)[] = [];
+    for (const one of open) {
       const path = pathOf(one);
-      return foreseen?.path === path && foreseen.target === target ? foreseen : this.#factsOf(one, path);
-    });
-    const known = inBatches(facts, (batch) => hooks.rule("authorize", batch));
+      const early = this.#foreseen(one, path);
+      facts.push(early?.facts ?? this.#factsOf(one, path));
+      foreseen.push(early?.questions ?? null);
+    }
+    // Only what goes in one piece was foreseen.
+    const known = inBatches(facts, (batch) => hooks.rule("authorize", batch, batch === facts ? foreseen : undefined));
     const take = (rulings: readonly Ruling[]) => {
       for (let at = 0; at < open.length; at++) this.#ruled(open[at] as Case, pathOf, rulings[at]);
     };

@@ -239,7 +239,7 @@ Deno.test("ahead: answers that hold are kept, and not asked for again", async ()
   last.answer();
   await ruling;
   assertEquals(await set.rule("authorize", [facts]), [{ allow: true, by: null }]);
-  set.foresee("authorize", [{ ...facts }]);
+  assertEquals(set.foresee("authorize", { ...facts }), null);
   await turn();
   assertEquals([first.seen, last.seen], [["/a"], ["/a"]]);
 });
@@ -276,7 +276,7 @@ Deno.test("ahead: no more questions than so many are open at once, and the plugi
   const last = slow("last", { ahead: ["authorize"] });
   let stopped = false;
   const { set } = await hookSet(slow("first").plugin, last.plugin);
-  for (let i = 0; i < 1000; i++) set.foresee("authorize", [asked(`/${i}`)]);
+  for (let i = 0; i < 1000; i++) set.foresee("authorize", asked(`/${i}`));
   await turn();
   assertEquals(last.seen.length, 256);
   const retired = set.retire().then(() => stopped = true);
@@ -291,11 +291,11 @@ Deno.test("foresee: those that may be asked ahead are, and once only", async () 
   const last = slow("last", { ahead: ["authorize"] }, () => ({ allow: false, reason: "no" }));
   const { set } = await hookSet(first.plugin, last.plugin);
   const facts = asked("/a");
-  set.foresee("authorize", [facts]);
+  const foreseen = set.foresee("authorize", facts);
   await turn();
   assertEquals([first.seen, last.seen], [[], ["/a"]]);
   last.answer();
-  const rulings = set.rule("authorize", [facts, { ...facts, path: "/b" }]);
+  const rulings = set.rule("authorize", [facts, { ...facts, path: "/b" }], [foreseen, null]);
   await turn();
   assertEquals([first.seen, last.seen], [["/a", "/b"], ["/a", "/b"]]);
   first.answer();
