@@ -34,8 +34,20 @@ export class SmallDisk implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await systemCommand("umount", this.path);
+    await this.#unmount(20);
     await Deno.remove(this.path);
+  }
+
+  /** A program that another test starts at that moment may have a file of it for an instant. */
+  async #unmount(attempts: number): Promise<void> {
+    for (let attempt = 1;; attempt++) {
+      try {
+        return void await systemCommand("umount", this.path);
+      } catch (error) {
+        if (attempt === attempts) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
   }
 }
 
