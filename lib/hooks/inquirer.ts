@@ -10,7 +10,7 @@ import { makeEvent, type PluginHost, type Reply } from "./host.ts";
 import { messageOf } from "./thrown.ts";
 
 /**
- * Questions ahead of their turn that one plugin may have unanswered. They outlive a request that ends early, so that
+ * Questions ahead of their turn that one hook of a plugin may have unanswered. They outlive a request that ends early, so that
  * requests alone would not bound them; beyond it a plugin is asked in its turn.
  */
 const MOST_EARLY = 256;
@@ -221,6 +221,7 @@ class Inquiry<N extends DecideHook, T> {
       // Asked about something else, its answer is none to this.
       if (anyAhead && told === this.facts) this.early ??= this.#inquirer.askAhead(told, this.#at);
       const question = told === this.facts ? this.early?.[this.#at] : undefined;
+      // Undefined: nobody was asked; null: the answer is on its way.
       const reply = question?.take((reply) => this.#answered(asked, told, reply));
       if (reply && holds(reply, asked, question?.at)) {
         this.#learn(asked, { told, reply, at: question?.at ?? 0 });

@@ -10,6 +10,7 @@ import { MemoryTransport } from "../../lib/transport/memory.ts";
 import { type Connection, writeAll } from "../../lib/transport/transport.ts";
 import { nameField, PING, sizeField } from "../support/classic_peer.ts";
 import { assertThrowsError } from "../support/named_errors.ts";
+import { IN_MEMORY } from "../support/running_server.ts";
 
 /** Lets everything happen that is due. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 5));
@@ -24,16 +25,10 @@ Deno.test("a put that trickles ends after a minute, one that is quicker goes on"
     transport,
     classic,
     storage,
-    hostname: "memory",
-    port: 0,
+    ...IN_MEMORY,
     log: new Log("info", (record) => records.push(record)),
     clock,
-    limits: { window: 256 * 1024, maxStreams: 64, heartbeat: 0, misses: 3 },
-    readOnly: false,
-    maxSessions: 10,
     handshakeTimeout: 0,
-    idleTimeout: 0,
-    stallTimeout: 0,
     bounds: { minRate: 10 },
   });
   const open = () => transport.connect({ hostname: "memory", port: classic.port, timeout: 1000 });

@@ -10,7 +10,7 @@ import type { ReadOptions } from "../../lib/storage/storage.ts";
 import { MemoryTransport } from "../../lib/transport/memory.ts";
 import type { Connection } from "../../lib/transport/transport.ts";
 import { scratch } from "../support/program.ts";
-import { RunningServer } from "../support/running_server.ts";
+import { IN_MEMORY, RunningServer } from "../support/running_server.ts";
 import { store } from "../support/stored_files.ts";
 
 /** Tells of each write of whoever listens. */
@@ -51,15 +51,8 @@ Deno.test({
     const server = await Server.start({
       transport,
       storage,
-      hostname: "memory",
-      port: 0,
+      ...IN_MEMORY,
       log: silentLog,
-      limits: { window: 256 * 1024, maxStreams: 64, heartbeat: 0, misses: 3 },
-      readOnly: false,
-      maxSessions: 10,
-      handshakeTimeout: 0,
-      idleTimeout: 0,
-      stallTimeout: 0,
     });
     const client = await Client.connect({ hostname: "memory", port: server.port }, {
       limits: { heartbeat: 0 },

@@ -14,6 +14,18 @@ export interface RunningOptions extends Partial<Omit<ServerOptions, "transport" 
   readonly level?: LogLevel;
 }
 
+/** A server over the memory transport that leaves its sessions alone. */
+export const IN_MEMORY = {
+  hostname: "memory",
+  port: 0,
+  limits: { window: 256 * 1024, maxStreams: 64, heartbeat: 0, misses: 3 },
+  readOnly: false,
+  maxSessions: 100,
+  handshakeTimeout: 5000,
+  idleTimeout: 0,
+  stallTimeout: 0,
+} as const;
+
 /** A server over the memory transport, the clients that talk to it, and what it logged; all gone at the end of a test. */
 export class RunningServer implements AsyncDisposable {
   readonly records: LogRecord[] = [];
@@ -36,15 +48,8 @@ export class RunningServer implements AsyncDisposable {
     const server = await Server.start({
       transport,
       storage,
-      hostname: "memory",
-      port: 0,
+      ...IN_MEMORY,
       log: new Log(level, (record) => records.push(record)),
-      limits: { window: 256 * 1024, maxStreams: 64, heartbeat: 0, misses: 3 },
-      readOnly: false,
-      maxSessions: 100,
-      handshakeTimeout: 5000,
-      idleTimeout: 0,
-      stallTimeout: 0,
       ...rest,
     });
     return new RunningServer(transport, storage, server, records);

@@ -38,7 +38,7 @@ export class SmallDisk implements AsyncDisposable {
     await Deno.remove(this.path);
   }
 
-  /** A program that another test starts at that moment may have a file of it for an instant. */
+  /** Once it was busy, a moment after its last file was closed; by whom is not known. */
   async #unmount(attempts: number): Promise<void> {
     for (let attempt = 1;; attempt++) {
       try {

@@ -11,6 +11,9 @@ const refuses: Plugin = {
   name: "refuses",
   hooks: { authorize: () => ({ allow: false, reason: "no" }), content: () => ({ allow: false, reason: "no" }) },
 };
+const breaks = () => {
+  throw new Error("broken");
+};
 const REFUSED = { allow: false, reason: "no", by: "refuses" };
 const FAILED = { allow: false, reason: "a rule of this server could not be asked" };
 
@@ -142,12 +145,8 @@ Deno.test("failOpen: failures are no opinion, for the hooks that it names", asyn
     name: "open",
     failOpen: ["authorize"],
     hooks: {
-      authorize() {
-        throw new Error("broken");
-      },
-      content() {
-        throw new Error("broken");
-      },
+      authorize: breaks,
+      content: breaks,
     },
   };
   const { set, records } = await hookSet(plugin, refuses);
@@ -194,11 +193,7 @@ Deno.test("ahead: what an earlier plugin decides holds, and a failure that nobod
   const broken: Plugin = {
     name: "broken",
     ahead: ["authorize"],
-    hooks: {
-      authorize() {
-        throw new Error("broken");
-      },
-    },
+    hooks: { authorize: breaks },
   };
   const { set, records } = await hookSet(allows, broken);
   assertEquals(await set.rule("authorize", [asked("/a")]), [{ allow: true, by: "allows" }]);
@@ -246,7 +241,7 @@ Deno.test("ahead: answers that hold are kept, and not asked for again", async ()
 
 Deno.test("ahead: a failure of before its turn is over by then, and an answer that holds no longer is asked for anew", async () => {
   const said: unknown[] = [];
-  const asked2 = (answers: unknown[], cache?: Plugin["cache"]): Plugin => ({
+  const saying = (answers: unknown[], cache?: Plugin["cache"]): Plugin => ({
     name: "last",
     ahead: ["authorize"],
     failOpen: ["authorize"],
@@ -263,7 +258,7 @@ Deno.test("ahead: a failure of before its turn is over by then, and an answer th
   const refusal = { allow: false, reason: "no" };
   for (const [answers, cache] of [[["throw", refusal]], [[{ allow: true }, refusal], { authorize: 0.05 }]] as const) {
     const first = slow("first");
-    const { set } = await hookSet(first.plugin, asked2([...answers], cache));
+    const { set } = await hookSet(first.plugin, saying([...answers], cache));
     const rulings = set.rule("authorize", [asked("/a")]);
     await new Promise((resolve) => setTimeout(resolve, 80));
     first.answer();

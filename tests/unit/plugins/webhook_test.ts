@@ -137,7 +137,7 @@ Deno.test("webhook: a receiver that does not answer is given up on, and nobody w
   assert(performance.now() - begun < 500);
   await until(() => hook.it.lines.length > 0);
   assertEquals(hook.it.lines[0]?.fields.error, "no answer within 0.05 s");
-  // Nothing is answered while requests are being given up: the runtime may then lose an answer's body.
+  // Before any of them is answered: an answer that came as its request was given up once left its body behind.
   await hook.it.plugin.stop?.();
   never.resolve(new Response());
 });
